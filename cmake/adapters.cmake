@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+# Adapters: each its own target over the public headers and its client library.
+set(RONDO_ADAPTERS "")
+file(GLOB adapter_folders CONFIGURE_DEPENDS LIST_DIRECTORIES true "${CMAKE_SOURCE_DIR}/adapters/*")
+set(adapter_sqlite_libraries PkgConfig::sqlite)
+foreach(folder IN LISTS adapter_folders)
+  get_filename_component(name "${folder}" NAME)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${folder}/*.cpp")
+  list(FILTER sources EXCLUDE REGEX "/tests/")
+  if(NOT sources)
+    continue()
+  endif()
+  add_library(rondo_${name} STATIC EXCLUDE_FROM_ALL ${sources})
+  target_include_directories(rondo_${name}
+    PUBLIC "${folder}/include" PRIVATE "${folder}/src")
+  target_link_libraries(rondo_${name}
+    PUBLIC rondo PRIVATE rondo_warnings ${adapter_${name}_libraries})
+  list(APPEND RONDO_ADAPTERS rondo_${name})
+endforeach()
