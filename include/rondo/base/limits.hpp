@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// Limits: every bound of the library, by name, with its default, unit and what happens there.
+//
+//   limits::cork_max.value      // 65536
+//   for (const Limit& limit : limits::all()) print(limit.name, limit.value, limit.unit);
+//
+// Nothing in Rondo grows without one of these. Where an options struct has a field of the same
+// name, the field overrides the default. docs/reference/limits.md is drawn from this table.
+// Thread rule: constants.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace rondo {
+
+/// What happens at a limit.
+enum class AtLimit : unsigned char { wait, reject, drop, close, copy, report };
+
+struct Limit {
+  std::string_view name;
+  std::uint64_t value;
+  std::string_view unit;
+  AtLimit at;
+  std::string_view meaning;
+};
+
+namespace limits {
+
+// The loop.
+inline constexpr Limit resumes_per_iteration{
+    "resumes_per_iteration", 128, "resumes", AtLimit::wait,
+    "ready entries run before the loop looks at the kernel again"};
+inline constexpr Limit ready_awaits_per_resume{
+    "ready_awaits_per_resume", 128, "awaits", AtLimit::wait,
+    "awaits that were ready at once before the task goes to the end of the queue"};
+inline constexpr Limit stop_grace{"stop_grace", 5'000, "ms", AtLimit::close,
+                                  "a soft stop becomes a hard cancel"};
+inline constexpr Limit drain_max{"drain_max", 5'000, "ms", AtLimit::report,
+                                 "time tasks have to unwind after a hard cancel"};
+inline constexpr Limit shield_max{"shield_max", 5'000, "ms", AtLimit::close,
+                                  "a shield or clean-up that was asked to stop is cancelled"};
+inline constexpr Limit blocking_threads{"blocking_threads", 16, "threads", AtLimit::wait,
+                                        "threads of run_blocking per loop"};
+inline constexpr Limit blocking_queue{"blocking_queue", 1'024, "jobs", AtLimit::reject,
+                                      "run_blocking jobs that wait for a thread"};
+
+// Drivers and streams.
+inline constexpr Limit ring_entries{"ring_entries", 256, "entries", AtLimit::wait,
+                                    "submission entries of one ring"};
+inline constexpr Limit buffer_count{"buffer_count", 4'096, "buffers", AtLimit::wait,
+                                    "receive buffers shared by a loop's streams"};
+inline constexpr Limit buffer_size{"buffer_size", 4'096, "bytes", AtLimit::wait,
+                                   "bytes of one receive buffer"};
+inline constexpr Limit unread_max{"unread_max", 65'536, "bytes", AtLimit::wait,
+                                  "received bytes one stream holds before it stops receiving"};
+inline constexpr Limit unread_buffers_max{"unread_buffers_max", 16, "buffers", AtLimit::wait,
+                                          "buffers one stream holds before it stops receiving"};
+inline constexpr Limit loans_max{"loans_max", 2'048, "buffers", AtLimit::copy,
+                                 "buffers lent to tasks; further loans are copied out"};
+inline constexpr Limit cork_block{"cork_block", 4'096, "bytes", AtLimit::copy,
+                                  "a write up to this size is copied and ready at once"};
+inline constexpr Limit cork_max{"cork_max", 65'536, "bytes", AtLimit::wait,
+                                "accepted output of one stream; writers wait until half is sent"};
+inline constexpr Limit shared_copy_max{"shared_copy_max", 512, "bytes", AtLimit::copy,
+                                       "shared messages up to this size are copied, else "
+                                       "referenced"};
+inline constexpr Limit line_max{"line_max", 65'536, "bytes", AtLimit::reject,
+                                "bytes read_line looks through for the end of a line"};
+inline constexpr Limit accepted_max{"accepted_max", 64, "connections", AtLimit::wait,
+                                    "accepted connections that no task has taken yet"};
+inline constexpr Limit backlog{"backlog", 4'096, "connections", AtLimit::reject,
+                               "connections the kernel holds for a listener"};
+inline constexpr Limit linger_max{"linger_max", 5'000, "ms", AtLimit::drop,
+                                  "time accepted output has to leave after its stream is gone"};
+inline constexpr Limit accept_pause{"accept_pause", 100, "ms", AtLimit::wait,
+                                    "accepting pauses after the process ran out of descriptors"};
+
+// HTTP/1.1 and WebSocket.
+inline constexpr Limit http_head_max{"http_head_max", 32'768, "bytes", AtLimit::reject,
+                                     "request line and header fields: 431"};
+inline constexpr Limit http_fields_max{"http_fields_max", 100, "fields", AtLimit::reject,
+                                       "header fields of one message: 431"};
+inline constexpr Limit http_target_max{"http_target_max", 8'192, "bytes", AtLimit::reject,
+                                       "request target: 414"};
+inline constexpr Limit http_body_max{"http_body_max", 1'048'576, "bytes", AtLimit::reject,
+                                     "request body: 413"};
+inline constexpr Limit http_chunk_extensions_max{
+    "http_chunk_extensions_max", 4'096, "bytes", AtLimit::reject,
+    "chunk extensions of one chunked body: 413"};
+inline constexpr Limit http_pipeline_max{"http_pipeline_max", 64, "requests", AtLimit::wait,
+                                         "requests of one connection answered before a flush"};
+inline constexpr Limit http_drain_max{"http_drain_max", 65'536, "bytes", AtLimit::close,
+                                      "unread request body that is read away for keep-alive"};
+inline constexpr Limit http_drain_timeout{"http_drain_timeout", 2'000, "ms", AtLimit::close,
+                                          "a refused client's bytes are read away that long"};
+inline constexpr Limit http_connections_max{"http_connections_max", 20'000, "connections",
+                                            AtLimit::wait, "connections of one server"};
+inline constexpr Limit http_head_timeout{"http_head_timeout", 10'000, "ms", AtLimit::close,
+                                         "a request's head must be complete: 408"};
+inline constexpr Limit http_body_timeout{"http_body_timeout", 30'000, "ms", AtLimit::close,
+                                         "the next piece of a request's body must arrive: 408"};
+inline constexpr Limit http_keep_alive{"http_keep_alive", 60'000, "ms", AtLimit::close,
+                                       "an idle connection is closed"};
+inline constexpr Limit http_write_timeout{"http_write_timeout", 30'000, "ms", AtLimit::close,
+                                          "the peer must take some of the answer"};
+inline constexpr Limit ws_message_max{"ws_message_max", 1'048'576, "bytes", AtLimit::close,
+                                      "one WebSocket message over all its fragments: 1009"};
+inline constexpr Limit ws_queue_max{"ws_queue_max", 262'144, "bytes", AtLimit::reject,
+                                    "output of one WebSocket that the peer has not taken"};
+inline constexpr Limit ws_ping_interval{"ws_ping_interval", 30'000, "ms", AtLimit::close,
+                                        "pings are sent; two without an answer close"};
+inline constexpr Limit ws_close_timeout{"ws_close_timeout", 5'000, "ms", AtLimit::close,
+                                        "the peer must answer a close frame"};
+inline constexpr Limit ws_control_rate{"ws_control_rate", 1'000, "frames/s", AtLimit::close,
+                                       "pings and pongs a peer may send"};
+
+/// Every limit above, in this order.
+std::span<const Limit> all() noexcept;
+
+}  // namespace limits
+}  // namespace rondo
