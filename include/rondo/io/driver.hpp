@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Driver: the part of a loop that talks to the kernel, or plays one.
+//
+//   Owned<io::Driver> driver = io::make_driver({});      // best available
+//   driver->submit(op);                                            // queued
+//   driver->wait(io::Wait::block, deadline);                       // submits, waits, completes
+//
+// Three of them behave the same: `uring` (io_uring), `epoll`, and `sim` (virtual time, seeded,
+// an in-memory network). Clock, randomness and the kernel enter a loop only through here. Loops
+// own their driver; nobody else calls it. The rules about operations stand in io/operation.hpp.
+// Completions are delivered by calling the operation's on_complete inside of wait().
+// Thread rule: the thread that runs the loop, except wake().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "rondo/base/bytes.hpp"
+#include "rondo/base/memory.hpp"
+#include "rondo/base/time.hpp"
+#include "rondo/io/buffer_pool.hpp"
+#include "rondo/io/operation.hpp"
+
+namespace rondo::io {
+
+/// How wait() behaves.
+enum class Wait : std::uint8_t {
+  peek,   ///< takes what has completed; no system call unless the kernel has said there is work
+  poll,   ///< submits what is queued and takes what has completed; does not wait
+  block,  ///< submits, then waits for a completion, a wake() or the deadline
+};
+
+enum class Clock : std::uint8_t { monotonic, wall };
+
+/// What a driver is and can.
+struct Probe {
+  std::string_view name;         ///< "uring", "epoll" or "sim"
+  std::string features;          ///< for people: "multishot recv, buffer ring, ..."
+  bool has_threads = true;       ///< false: worker threads are not started, jobs are operations
+  bool has_names = false;        ///< true: resolve operations are answered by the driver
+};
+
+/// Counters for tests and the inspector; they only grow.
+struct DriverStatistics {
+  std::uint64_t kernel_entries = 0;   ///< system calls made by wait() and submit()
+  std::uint64_t submissions = 0;
+  std::uint64_t completions = 0;
+  std::uint64_t late_completions = 0;  ///< of an old generation: dropped
+  std::uint64_t out_of_buffers = 0;    ///< receives ended by an empty pool
+};
+
+class Driver {
+ public:
+  explicit Driver(std::uint32_t buffer_count, std::uint32_t buffer_size)
+      : buffers_(buffer_count, buffer_size) {}
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+  virtual ~Driver();
+
+  /// Takes an idle operation. Immediate kinds complete inside; others are started at the latest
+  /// by the next wait(), and may be started at once. Never fails: errors are completions.
+  virtual void submit(Operation& op) = 0;
+
+  /// Asks for an operation in flight to end early. Idempotent. It completes exactly once all the
+  /// same, with its own result if that came first, with -ECANCELED if nothing happened.
+  virtual void cancel(Operation& op) = 0;
+
+  /// Delivers completions; with Wait::block returns at the latest at `deadline`
+  /// (k_no_deadline: waits for ever). Returns the number delivered.
+  virtual std::size_t wait(Wait how, TimePoint deadline) = 0;
+
+  /// Makes a wait() that blocks, or the next one to block, return. Any thread. Coalesced.
+  virtual void wake() noexcept = 0;
+
+  /// Nanoseconds: since an arbitrary start (monotonic), since 1970 (wall).
+  virtual std::int64_t time(Clock clock) noexcept = 0;
+
+  /// Fills `into` with random bytes: from the kernel, or from the seed.
+  virtual void random(ByteSpan into) noexcept = 0;
+
+  virtual Probe probe() const = 0;
+
+  BufferPool& buffers() noexcept { return buffers_; }
+  const DriverStatistics& statistics() const noexcept { return statistics_; }
+  TimePoint now() noexcept { return TimePoint(Duration(time(Clock::monotonic))); }
+
+ protected:
+  BufferPool buffers_;
+  DriverStatistics statistics_;
+};
+
+enum class DriverKind : std::uint8_t {
+  best,  ///< RONDO_DRIVER from the environment (uring or epoll), else uring, else epoll
+  uring,
+  epoll,
+};
+
+struct DriverOptions {
+  DriverKind kind = DriverKind::best;
+  std::uint32_t ring_entries = 256;    ///< limits::ring_entries
+  std::uint32_t buffer_count = 4'096;  ///< limits::buffer_count
+  std::uint32_t buffer_size = 4'096;   ///< limits::buffer_size
+};
+
+/// Makes a driver, to be called on the thread that will run its loop: the kernel takes a ring's
+/// submissions from no other. With `best`, a kernel that refuses io_uring (seccomp, sysctl, memory
+/// limit) costs one log line and yields the epoll driver; with `uring`, also when RONDO_DRIVER
+/// says it, it throws SystemError, and so does a RONDO_DRIVER that is neither. A memory limit too
+/// low for the ring asked for may halve ring_entries and buffer_count a few times.
+/// RONDO_URING_FEATURES=6.1 masks what kernels after 6.1 brought.
+Owned<Driver> make_driver(const DriverOptions& options);
+
+}  // namespace rondo::io

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/epoll/poller.hpp"
+
+#include <sys/timerfd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "io/kernel.hpp"
+#include "rondo/base/error.hpp"
+
+namespace rondo::io::epoll {
+namespace {
+
+timespec to_timespec(std::int64_t ns) noexcept {
+  return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+}
+
+}  // namespace
+
+Poller::Poller(bool precise_waits) : fd_(::epoll_create1(EPOLL_CLOEXEC)), precise_(precise_waits) {
+  if (!fd_) throw SystemError(Error::from_errno(errno, "epoll_create1"));
+}
+
+int Poller::watch(int fd, bool watched) noexcept {
+  epoll_event event{};
+  event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+  event.data.fd = fd;
+  const int first = watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+  if (::epoll_ctl(fd_.get(), first, fd, &event) == 0) return 0;
+  // The number was closed behind our back and given out again, or the reverse.
+  if (errno != ENOENT && errno != EEXIST) return -errno;
+  const int second = watched ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+  return ::epoll_ctl(fd_.get(), second, fd, &event) == 0 ? 0 : -errno;
+}
+
+void Poller::forget(int fd) noexcept { ::epoll_ctl(fd_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
+int Poller::wait(TimePoint deadline) noexcept {
+  int count;
+  if (deadline == k_now)
+    count = ::epoll_wait(fd_.get(), events_, k_events_per_wait, 0);
+  else if (deadline == k_no_deadline) {
+    count = ::epoll_wait(fd_.get(), events_, k_events_per_wait, -1);
+  } else if (precise_)
+    count = wait_until(deadline);
+  else
+    count = wait_with_timer(deadline);
+  return count < 0 ? -errno : count;
+}
+
+int Poller::wait_until(TimePoint deadline) noexcept {
+  const std::int64_t left =
+      deadline.time_since_epoch().count() - kernel::read_clock(Clock::monotonic);
+  const timespec timeout = to_timespec(std::max<std::int64_t>(left, 0));
+  const int count = ::epoll_pwait2(fd_.get(), events_, k_events_per_wait, &timeout, nullptr);
+  if (count >= 0 || errno != ENOSYS) return count;
+  precise_ = false;
+  return wait_with_timer(deadline);
+}
+
+int Poller::wait_with_timer(TimePoint deadline) noexcept {
+  if (!timer_) {
+    timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (!timer_ || watch(timer_.get(), false) < 0) return -1;
+  }
+  // A time of zero would disarm the timer.
+  const std::int64_t at = std::max<std::int64_t>(deadline.time_since_epoch().count(), 1);
+  const itimerspec when{.it_interval = {}, .it_value = to_timespec(at)};
+  if (::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr) < 0) return -1;
+  return ::epoll_wait(fd_.get(), events_, k_events_per_wait, -1);
+}
+
+}  // namespace rondo::io::epoll

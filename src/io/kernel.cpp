@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/kernel.hpp"
+
+#include <limits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <memory>
+
+#include "rondo/base/error.hpp"
+
+namespace rondo::io::kernel {
+namespace {
+
+static_assert(sizeof(msghdr) <= sizeof(SendMessageOp::header_storage));
+static_assert(sizeof(ByteView) == sizeof(iovec) && alignof(ByteView) == alignof(iovec));
+static_assert(sizeof(iovec) == 2 * sizeof(void*) && offsetof(iovec, iov_len) == sizeof(void*));
+static_assert(k_readable == POLLIN && k_writable == POLLOUT && k_hang_up == POLLHUP);
+
+std::int32_t checked(int result) noexcept { return result < 0 ? -errno : result; }
+
+int set_flag(int fd, int level, int option) noexcept {
+  const int on = 1;
+  return ::setsockopt(fd, level, option, &on, sizeof on);
+}
+
+bool is_ip(const Address& address) noexcept {
+  const auto family = name_of(address)->sa_family;
+  return family == AF_INET || family == AF_INET6;
+}
+
+int new_socket(const Address& address, Sockets sockets) noexcept {
+  return ::socket(name_of(address)->sa_family,
+                  SOCK_STREAM | SOCK_CLOEXEC | static_cast<int>(sockets), 0);
+}
+
+bool configure(int fd, const ListenOp& op) noexcept {
+  if (is_ip(op.address)) {
+    if (set_flag(fd, SOL_SOCKET, SO_REUSEADDR) < 0) return false;
+    // Accepted sockets inherit it: Rondo batches output itself.
+    if (set_flag(fd, IPPROTO_TCP, TCP_NODELAY) < 0) return false;
+  }
+  if (op.reuse_port && set_flag(fd, SOL_SOCKET, SO_REUSEPORT) < 0) return false;
+  if (name_of(op.address)->sa_family != AF_INET6) return true;
+  const int only = op.v6_only ? 1 : 0;
+  return ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, sizeof only) == 0;
+}
+
+std::int32_t try_listen(const ListenOp& op, Sockets sockets) noexcept {
+  UniqueFd fd(new_socket(op.address, sockets));
+  if (!fd || !configure(fd.get(), op)) return -errno;
+  if (::bind(fd.get(), name_of(op.address), op.address.size) < 0) return -errno;
+  if (::listen(fd.get(), op.backlog) < 0) return -errno;
+  return fd.release();
+}
+
+std::int32_t listen(const ListenOp& op, Sockets sockets) noexcept {
+  // A killed process's ring is torn down some 10 ms after the process is gone, and until then
+  // its listening socket holds the port: a quick restart waits for it. A port that is really in
+  // use costs 200 ms before the error, once, at start-up. A Unix path does not free itself.
+  constexpr timespec k_pause{.tv_sec = 0, .tv_nsec = 20'000'000};
+  std::int32_t result = try_listen(op, sockets);
+  for (int left = 10; result == -EADDRINUSE && is_ip(op.address) && left > 0; --left) {
+    ::nanosleep(&k_pause, nullptr);
+    result = try_listen(op, sockets);
+  }
+  return result;
+}
+
+std::int32_t socket_name(SocketNameOp& op) noexcept {
+  auto* name = reinterpret_cast<sockaddr*>(op.address.storage);
+  socklen_t size = sizeof op.address.storage;
+  const int result =
+      op.peer ? ::getpeername(op.fd, name, &size) : ::getsockname(op.fd, name, &size);
+  if (result < 0) return -errno;
+  op.address.size = std::min<socklen_t>(size, sizeof op.address.storage);
+  return 0;
+}
+
+std::int32_t socket_option(const SocketOptionOp& op) noexcept {
+  int level = SOL_SOCKET;
+  int name = 0;
+  switch (op.option) {
+    case SocketOption::no_delay:
+      level = IPPROTO_TCP, name = TCP_NODELAY;
+      break;
+    case SocketOption::keep_alive:
+      name = SO_KEEPALIVE;
+      break;
+    case SocketOption::receive_buffer:
+      name = SO_RCVBUF;
+      break;
+    case SocketOption::send_buffer:
+      name = SO_SNDBUF;
+      break;
+  }
+  return checked(::setsockopt(op.fd, level, name, &op.value, sizeof op.value));
+}
+
+}  // namespace
+
+std::int32_t run_immediate(Operation& op, Sockets sockets) noexcept {
+  switch (op.kind) {
+    case OpKind::listen:
+      return listen(static_cast<ListenOp&>(op), sockets);
+    case OpKind::shutdown: {
+      auto& shutdown = static_cast<ShutdownOp&>(op);
+      return checked(::shutdown(shutdown.fd, shutdown.both ? SHUT_RDWR : SHUT_WR));
+    }
+    case OpKind::socket_name:
+      return socket_name(static_cast<SocketNameOp&>(op));
+    case OpKind::socket_option:
+      return socket_option(static_cast<SocketOptionOp&>(op));
+    default:
+      return -ENOTSUP;
+  }
+}
+
+std::int32_t open_socket(const ConnectOp& op, Sockets sockets) noexcept {
+  UniqueFd fd(new_socket(op.address, sockets));
+  if (!fd) return -errno;
+  if (is_ip(op.address) && set_flag(fd.get(), IPPROTO_TCP, TCP_NODELAY) < 0) return -errno;
+  return fd.release();
+}
+
+msghdr& message_header(SendMessageOp& op) noexcept {
+  auto* header = std::construct_at(reinterpret_cast<msghdr*>(op.header_storage));
+  header->msg_iov = reinterpret_cast<iovec*>(const_cast<ByteView*>(op.slices));
+  // More slices than the kernel takes at once make a short send, not an error.
+  header->msg_iovlen = std::min<std::size_t>(op.count, IOV_MAX);
+  return *header;
+}
+
+std::int32_t poll_result(std::uint32_t bits) noexcept {
+  std::uint32_t events = bits & (k_readable | k_writable | k_hang_up);
+  if (bits & POLLERR) events |= k_hang_up;
+  return static_cast<std::int32_t>(events);
+}
+
+std::int64_t read_clock(Clock clock) noexcept {
+  timespec at{};
+  ::clock_gettime(clock == Clock::monotonic ? CLOCK_MONOTONIC : CLOCK_REALTIME, &at);
+  return std::int64_t{at.tv_sec} * 1'000'000'000 + at.tv_nsec;
+}
+
+void fill_random(ByteSpan into) noexcept {
+  while (!into.empty()) {
+    const ssize_t got = ::getrandom(into.data(), into.size(), 0);
+    if (got > 0) into = into.subspan(static_cast<std::size_t>(got));
+    // Going on without randomness would hand out guessable secrets.
+    else
+      RONDO_ASSERT(errno == EINTR, "the kernel refuses getrandom: allow it in the sandbox");
+  }
+}
+
+void set_precise_timeouts() noexcept { ::prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); }
+
+std::int32_t Signals::listen(std::uint64_t mask) noexcept {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (int signal = 1; signal <= 64; ++signal) {
+    if (mask >> (signal - 1) & 1) ::sigaddset(&set, signal);
+  }
+  if (const int error = ::pthread_sigmask(SIG_BLOCK, &set, nullptr)) return -error;
+  const int fd = ::signalfd(fd_.get(), &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (fd < 0) return -errno;
+  if (fd != fd_.get()) fd_.reset(fd);
+  return fd;
+}
+
+std::int32_t Signals::take() noexcept {
+  signalfd_siginfo info;
+  const ssize_t got = ::read(fd_.get(), &info, sizeof info);
+  return got < 0 ? -errno : static_cast<std::int32_t>(info.ssi_signo);
+}
+
+WakeFd::WakeFd(int flags) : fd_(::eventfd(0, EFD_CLOEXEC | flags)) {
+  if (!fd_) throw SystemError(Error::from_errno(errno, "eventfd"));
+}
+
+void WakeFd::fire() noexcept {
+  if (fired_.exchange(true, std::memory_order_acq_rel)) return;
+  const std::uint64_t one = 1;
+  // Cannot fail: the counter would have to overflow 64 bits.
+  [[maybe_unused]] const ssize_t written = ::write(fd_.get(), &one, sizeof one);
+}
+
+}  // namespace rondo::io::kernel

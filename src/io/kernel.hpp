@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the uring and the epoll driver share: sockets, names, options, signals, clocks.
+//
+// Everything here is one or two system calls that never wait. Functions that make something
+// return a descriptor or a negated errno, like the operations they serve.
+// Thread rule: the loop's thread, except fire() on a wake descriptor.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "rondo/base/bytes.hpp"
+#include "rondo/base/unique_fd.hpp"
+#include "rondo/io/driver.hpp"
+#include "rondo/io/operation.hpp"
+
+namespace rondo::io::kernel {
+
+/// Whether the sockets of a driver carry O_NONBLOCK. Those of io_uring must not: some kernels
+/// answer -EAGAIN on such a socket instead of waiting.
+enum class Sockets : int { blocking = 0, nonblocking = SOCK_NONBLOCK };
+
+/// Does an immediate operation (listen, shutdown, socket_name, socket_option).
+std::int32_t run_immediate(Operation& op, Sockets sockets) noexcept;
+/// A socket for `op.address`, TCP_NODELAY for IP; not yet connected.
+std::int32_t open_socket(const ConnectOp& op, Sockets sockets) noexcept;
+
+inline const sockaddr* name_of(const Address& address) noexcept {
+  return reinterpret_cast<const sockaddr*>(address.storage);
+}
+/// Writes the struct msghdr of `op` into its header_storage.
+msghdr& message_header(SendMessageOp& op) noexcept;
+/// The kernel's POLL bits as PollEvents. An error counts as a hang-up.
+std::int32_t poll_result(std::uint32_t bits) noexcept;
+
+std::int64_t read_clock(Clock clock) noexcept;
+void fill_random(ByteSpan into) noexcept;
+/// Asks the kernel not to round this thread's time-outs up by its default of 50 us.
+void set_precise_timeouts() noexcept;
+
+/// A non-blocking signalfd, and the mask that its signals are blocked with.
+class Signals {
+ public:
+  /// Blocks the signals of `mask` for this thread and listens for exactly them.
+  /// The descriptor, or a negated errno.
+  std::int32_t listen(std::uint64_t mask) noexcept;
+  /// The number of the next signal, or -EAGAIN.
+  std::int32_t take() noexcept;
+  int fd() const noexcept { return fd_.get(); }
+
+ private:
+  UniqueFd fd_;
+};
+
+/// The descriptor that other threads end a wait with. Lost wake-ups cannot happen when both
+/// sides keep their order:
+///   another thread:    puts its work on the list, then calls fire()
+///   the loop's thread: sees the descriptor readable, calls clear(), then takes the list
+/// fire() writes only if no earlier one is still unseen; a thread whose fire() wrote nothing
+/// is covered by the clear() that is still to come, which synchronises with it.
+class WakeFd {
+ public:
+  /// `flags` for eventfd(2), besides EFD_CLOEXEC. Throws SystemError.
+  explicit WakeFd(int flags);
+  void fire() noexcept;
+  void clear() noexcept {
+    // A read-modify-write, not a store: it must read the value of the last fire() to
+    // synchronise with every one before it.
+    fired_.exchange(false, std::memory_order_acq_rel);
+  }
+  int fd() const noexcept { return fd_.get(); }
+
+ private:
+  UniqueFd fd_;
+  std::atomic<bool> fired_{false};
+};
+
+}  // namespace rondo::io::kernel

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rondo/io/operation.hpp"
+
+namespace rondo::io {
+
+const char* op_name(OpKind kind) noexcept {
+  switch (kind) {
+    case OpKind::accept: return "accept";
+    case OpKind::recv: return "recv";
+    case OpKind::connect: return "connect";
+    case OpKind::send: return "send";
+    case OpKind::send_message: return "send_message";
+    case OpKind::read: return "read";
+    case OpKind::write: return "write";
+    case OpKind::poll: return "poll";
+    case OpKind::close: return "close";
+    case OpKind::signal: return "signal";
+    case OpKind::job: return "job";
+    case OpKind::resolve: return "resolve";
+    case OpKind::listen: return "listen";
+    case OpKind::shutdown: return "shutdown";
+    case OpKind::socket_name: return "socket_name";
+    case OpKind::socket_option: return "socket_option";
+  }
+  return "unknown";
+}
+
+}  // namespace rondo::io

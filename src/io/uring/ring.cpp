@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "io/uring/ring.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <string_view>
+
+#include "io/kernel.hpp"
+#include "io/uring/abi.hpp"
+#include "rondo/base/assert.hpp"
+
+namespace rondo::io::uring {
+namespace {
+
+// Every operation of the driver; all are in Linux 5.6, a sandbox may still leave some out.
+constexpr int k_operations[] = {
+    IORING_OP_ACCEPT, IORING_OP_RECV,  IORING_OP_CONNECT,  IORING_OP_SEND,  IORING_OP_SENDMSG,
+    IORING_OP_READ,   IORING_OP_WRITE, IORING_OP_POLL_ADD, IORING_OP_CLOSE, IORING_OP_ASYNC_CANCEL};
+
+__kernel_timespec to_timespec(std::int64_t ns) noexcept {
+  return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+}
+
+bool newer_features_masked() noexcept {
+  const char* level = std::getenv("RONDO_URING_FEATURES");
+  return level && std::string_view(level) == "6.1";
+}
+
+}  // namespace
+
+int Ring::open(unsigned entries, BufferPool& buffers) {
+  int error = setup(entries);
+  // A sandbox may allow the set-up and refuse the enter: find out here, not in the loop.
+  if (error == 0) error = std::min(enter_to_collect(), 0);
+  if (error == 0) error = check_operations();
+  if (error == 0) error = register_buffers(buffers);
+  if (error == 0) probe_newer_features();
+  return error;
+}
+
+int Ring::setup(unsigned entries) {
+  io_uring_params params{};
+  // DEFER_TASKRUN came with Linux 6.1: a kernel that takes these flags has multishot accept
+  // (5.19) and recv (6.0) and buffer rings (5.19) too.
+  params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
+                 IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE;
+  params.cq_entries = entries * 16;
+  if (const int error = io_uring_queue_init_params(entries, &ring_, &params); error < 0) {
+    return error;
+  }
+  open_ = true;
+  if (!(params.features & IORING_FEAT_EXT_ARG)) return -ENOSYS;
+  // publish() moves the tail only: entry n of the queue is always submission entry n.
+  for (unsigned i = 0; i < params.sq_entries; ++i) ring_.sq.array[i] = i;
+  // A forked child must neither see the queues nor keep their pages alive.
+  if (const int error = io_uring_ring_dontfork(&ring_); error < 0) return error;
+  // Spares the look-up of the descriptor at each enter.
+  if (io_uring_register_ring_fd(&ring_) == 1) enter_flags_ |= IORING_ENTER_REGISTERED_RING;
+  return 0;
+}
+
+int Ring::check_operations() {
+  io_uring_probe* probe = io_uring_get_probe_ring(&ring_);
+  if (!probe) return -ENOSYS;
+  const bool complete = std::ranges::all_of(
+      k_operations, [probe](int op) { return io_uring_opcode_supported(probe, op) != 0; });
+  io_uring_free_probe(probe);
+  return complete ? 0 : -ENOSYS;
+}
+
+int Ring::register_buffers(BufferPool& buffers) {
+  io_uring_buf_reg registration{};
+  registration.ring_addr = reinterpret_cast<std::uint64_t>(buffers.ring());
+  registration.ring_entries = buffers.count();
+  return io_uring_register_buf_ring(&ring_, &registration, 0);
+}
+
+void Ring::probe_newer_features() {
+  if (newer_features_masked()) return;
+  io_uring_getevents_arg arg{};
+  absolute_timeouts_ = io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), 0, 0,
+                                       enter_flags_ | IORING_ENTER_EXT_ARG | abi::k_enter_abs_timer,
+                                       reinterpret_cast<sigset_t*>(&arg), sizeof arg) >= 0;
+}
+
+Ring::~Ring() {
+  if (!open_) return;
+  // What is still armed (the wake-up read) writes into memory of the driver: closing the ring
+  // alone would end it some time later.
+  io_uring_sync_cancel_reg all{};
+  all.flags = IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL;
+  all.timeout = {.tv_sec = 1, .tv_nsec = 0};
+  io_uring_register_sync_cancel(&ring_, &all);
+  io_uring_unregister_buf_ring(&ring_, 0);
+  io_uring_queue_exit(&ring_);
+}
+
+unsigned Ring::publish() noexcept {
+  // Release: the kernel reads the entries after it has seen the tail.
+  __atomic_store_n(ring_.sq.ktail, ring_.sq.sqe_tail, __ATOMIC_RELEASE);
+  ring_.sq.sqe_head = ring_.sq.sqe_tail;
+  return pending();
+}
+
+int Ring::enter(unsigned submit, unsigned wait) noexcept {
+  return io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), submit, wait, enter_flags_,
+                         nullptr, 0);
+}
+
+int Ring::enter_to_wait(TimePoint deadline) noexcept {
+  if (deadline == k_no_deadline) return enter(publish(), 1);
+  std::int64_t ns = deadline.time_since_epoch().count();
+  unsigned flags = enter_flags_ | IORING_ENTER_EXT_ARG;
+  if (absolute_timeouts_)
+    flags |= abi::k_enter_abs_timer;
+  else
+    ns -= kernel::read_clock(Clock::monotonic);
+  __kernel_timespec timeout = to_timespec(std::max<std::int64_t>(ns, 0));
+  io_uring_getevents_arg arg{};
+  arg.ts = reinterpret_cast<std::uint64_t>(&timeout);
+  return io_uring_enter2(static_cast<unsigned>(ring_.enter_ring_fd), publish(), 1, flags,
+                         reinterpret_cast<sigset_t*>(&arg), sizeof arg);
+}
+
+}  // namespace rondo::io::uring
