@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Channel<T>: a bounded queue between tasks of one loop, many senders, many receivers.
+//
+//   Channel<Message> outbox{256, OnFull::close};
+//   co_await outbox.send(message);                      // Result<>
+//   while (auto message = co_await outbox.receive()) use(*message);   // nullopt: closed and empty
+//
+// Capacity 0 is a rendezvous: send waits for a receiver. What happens when it is full is part of
+// construction. For messages from other threads use a Promise or Loop::post.
+// Memory: the ring of `capacity` items is allocated once, nothing per message.
+// Lifetime: outlives its waiters (checked). Thread rule: the loop's thread.
+#pragma once
+
+#include <coroutine>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "rondo/base/memory.hpp"
+#include "rondo/base/result.hpp"
+#include "rondo/core/event.hpp"
+
+namespace rondo {
+
+/// What a send to a full channel does.
+enum class OnFull : std::uint8_t {
+  wait,         ///< suspends until there is room
+  reject,       ///< yields would_exceed; the item being sent is destroyed
+  drop_oldest,  ///< makes room by dropping the item that waited longest
+  drop_newest,  ///< drops the item being sent
+  close,        ///< closes the channel: a reader that slow is given up
+};
+
+struct ChannelStatistics {
+  std::size_t size = 0;
+  std::size_t capacity = 0;
+  std::size_t senders_waiting = 0;
+  std::size_t receivers_waiting = 0;
+  std::uint64_t sent = 0;
+  std::uint64_t dropped = 0;
+  bool closed = false;
+};
+
+template <class T>
+class Channel {
+ public:
+  explicit Channel(std::size_t capacity, OnFull on_full = OnFull::wait)
+      : ring_(capacity ? new Slot[capacity] : nullptr),
+        capacity_(capacity),
+        on_full_(on_full) {}
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+  ~Channel() {
+    while (size_ > 0) pop();
+    delete[] ring_;
+  }
+
+  /// Puts an item in.
+  /// - **Completes** at once while there is room; when full as OnFull says.
+  /// - **Returns** nothing. **Errors** closed; would_exceed with OnFull::reject.
+  /// - **Cancel** the item was not sent and is destroyed. **Lifetime** the channel outlives it.
+  /// - **Concurrency** any number of senders, first in first out. **Thread** the loop's.
+  auto send(T item) { return Send(*this, std::move(item)); }
+  /// Puts an item in if that needs no waiting; false when full or closed. Never drops or closes.
+  bool try_send(T item) { return !closed_ && accept(item); }
+
+  /// Takes the oldest item.
+  /// - **Completes** when there is one. **Returns** it; nullopt when closed and empty.
+  /// - **Errors** none. **Cancel** takes nothing. **Lifetime** the channel outlives it.
+  /// - **Concurrency** any number of receivers, first in first out. **Thread** the loop's.
+  auto receive() noexcept { return Receive{*this}; }
+  /// The oldest item if there is one now.
+  std::optional<T> try_receive() {
+    std::optional<T> item;
+    take(item);
+    return item;
+  }
+
+  /// No more items go in; what is in can still be received. Waiting senders get `closed`.
+  void close() noexcept {
+    if (std::exchange(closed_, true)) return;
+    while (auto* sender = senders_.pop_front()) detail::wake(*sender);
+    while (auto* receiver = receivers_.pop_front()) detail::wake(*receiver);
+  }
+  bool closed() const noexcept { return closed_; }
+  std::size_t size() const noexcept { return size_; }
+  ChannelStatistics statistics() const noexcept {
+    return {size_, capacity_, senders_.count(), receivers_.count(), sent_, dropped_, closed_};
+  }
+
+ private:
+  struct Slot {
+    alignas(T) std::byte bytes[sizeof(T)];
+    T* item() noexcept { return reinterpret_cast<T*>(bytes); }
+  };
+
+  struct ReceiveAwaiter : detail::ListedWaiter {
+    Channel& channel;
+    std::optional<T> item;
+    ReceiveAwaiter(Channel& c, detail::PromiseBase& parent) : channel(c) { frame = &parent; }
+    bool await_ready() noexcept {
+      return !detail::cancelled(*this) && channel.readable() && detail::spend_await();
+    }
+    void await_suspend(std::coroutine_handle<>) noexcept {
+      if (detail::cancelled(*this)) return detail::strike(*this);
+      if (channel.readable()) {
+        channel.take(item);
+        return detail::wake(*this);
+      }
+      park_in(channel.receivers_);
+    }
+    std::optional<T> await_resume() {
+      if (!item) channel.take(item);
+      return std::move(item);
+    }
+  };
+  struct [[nodiscard]] Receive {
+    Channel& channel;
+    ReceiveAwaiter awaiter(detail::PromiseBase& parent) && { return {channel, parent}; }
+  };
+
+  struct SendAwaiter : detail::ListedWaiter {
+    Channel& channel;
+    std::optional<T> item;
+    bool sent = false;
+    Errc why = Errc::closed;
+    SendAwaiter(Channel& c, T&& i, detail::PromiseBase& parent) : channel(c), item(std::move(i)) {
+      frame = &parent;
+    }
+    /// Sent, dropped or refused without waiting.
+    bool settle() {
+      if (channel.closed_) return true;
+      sent = channel.accept(*item);
+      return sent || channel.refuse(*this);
+    }
+    bool await_ready() {
+      if (detail::cancelled(*this) || !detail::spend_await()) return false;
+      return settle();
+    }
+    void await_suspend(std::coroutine_handle<>) {
+      if (detail::cancelled(*this)) return detail::strike(*this);
+      if (settle()) return detail::wake(*this);
+      park_in(channel.senders_);
+    }
+    Result<> await_resume() {
+      if (sent) return {};
+      return Error(why, "send");
+    }
+  };
+  struct [[nodiscard]] Send : detail::OperationAwaitable<Send> {
+    Channel& channel;
+    T item;
+    Send(Channel& c, T&& i) : channel(c), item(std::move(i)) {}
+    SendAwaiter awaiter(detail::PromiseBase& parent) && {
+      return {channel, std::move(item), parent};
+    }
+  };
+
+  bool readable() const noexcept { return size_ > 0 || !senders_.empty() || closed_; }
+  void push(T&& item) {
+    detail::construct_at(ring_[(head_ + size_) % capacity_].item(), std::move(item));
+    ++size_;
+  }
+  T pop() {
+    T* at = ring_[head_].item();
+    T item = std::move(*at);
+    detail::destroy_at(at);
+    head_ = (head_ + 1) % capacity_;
+    --size_;
+    return item;
+  }
+  /// To a waiting receiver, or into the ring; false when full.
+  bool accept(T& item) {
+    if (auto* receiver = static_cast<ReceiveAwaiter*>(receivers_.pop_front())) {
+      receiver->item.emplace(std::move(item));
+      detail::wake(*receiver);
+    } else if (size_ < capacity_) {
+      push(std::move(item));
+    } else {
+      return false;
+    }
+    ++sent_;
+    return true;
+  }
+  /// Full: true when the sender has its answer, false when it has to wait.
+  bool refuse(SendAwaiter& sender) {
+    switch (on_full_) {
+      case OnFull::wait: return false;
+      case OnFull::reject: sender.why = Errc::would_exceed; return true;
+      case OnFull::close: close(); return true;
+      case OnFull::drop_oldest:
+        ++dropped_;
+        if (capacity_ > 0) {
+          pop();
+          push(std::move(*sender.item));
+          ++sent_;
+        }
+        return sender.sent = true;
+      case OnFull::drop_newest: ++dropped_; return sender.sent = true;
+    }
+    return true;
+  }
+  void take(std::optional<T>& item) {
+    if (size_ > 0) item.emplace(pop());
+    auto* sender = static_cast<SendAwaiter*>(senders_.pop_front());
+    if (!sender) return;
+    if (item) push(std::move(*sender->item));
+    else item.emplace(std::move(*sender->item));
+    sender->sent = true;
+    ++sent_;
+    detail::wake(*sender);
+  }
+
+  Slot* ring_;
+  std::size_t capacity_;
+  std::size_t head_ = 0;
+  std::size_t size_ = 0;
+  IntrusiveList<detail::ListedWaiter> senders_;
+  IntrusiveList<detail::ListedWaiter> receivers_;
+  std::uint64_t sent_ = 0;
+  std::uint64_t dropped_ = 0;
+  OnFull on_full_;
+  bool closed_ = false;
+};
+
+}  // namespace rondo

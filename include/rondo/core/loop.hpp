@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: Apache-2.0
+// Loop: one thread's event loop. It owns a ready queue, timers, a driver and every task on it.
+//
+//   int main() { return rondo::run(serve()); }           // a program: signals, graceful stop
+//   Loop loop;                                            // or by hand
+//   int n = loop.run(answer()).or_throw();
+//   loop.call_soon([] { ... });  loop.call_later(5s, f);  loop.post(f);   // post: any thread
+//
+// One iteration has seven phases: timers, pending, ready, prepare, poll, check, close
+// (docs/explanation/the-iteration.md). One system call per iteration, in poll.
+// Lifetime: a Loop outlives its tasks, streams and handles; it is made, run and destroyed on one
+// thread. Its end waits until every stream and listener is closed: one that is kept beyond the
+// loop keeps the end waiting. A loan that outlives the loop is an assertion.
+// Thread rule: everything on the loop's thread, except post() and request_stop().
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "rondo/base/limits.hpp"
+#include "rondo/base/memory.hpp"
+#include "rondo/base/move_fn.hpp"
+#include "rondo/base/result.hpp"
+#include "rondo/base/time.hpp"
+#include "rondo/core/callback.hpp"
+#include "rondo/core/detail/chain.hpp"
+#include "rondo/core/detail/timer_wheel.hpp"
+#include "rondo/core/task.hpp"
+#include "rondo/io/driver.hpp"
+
+namespace rondo {
+
+namespace detail {
+
+/// Chooses the next ready entry; only simulations set one (they take it by the seed).
+class ReadyOrder {
+ public:
+  virtual ~ReadyOrder() = default;
+  virtual Ready* pick(IntrusiveQueue<Ready>& ready) = 0;
+};
+
+/// A hook of the prepare phase or of a soft stop; linked into the loop by its owner.
+struct LoopHook : ListLink {
+  void (*run)(LoopHook&) = nullptr;
+};
+
+/// What a layer keeps once per loop (sockets, pools); destroyed with the loop, last made first.
+class LoopService {
+ public:
+  virtual ~LoopService() = default;
+  /// Asked before the loop ends: false while something of it is still in flight.
+  virtual bool drained() const noexcept { return true; }
+};
+
+}  // namespace detail
+
+struct LoopOptions {
+  io::DriverOptions driver = {};
+  /// Resumes per iteration (limits::resumes_per_iteration).
+  int ready_budget = 128;
+  /// A driver made by the caller, such as a simulation's; replaces `driver`.
+  Owned<io::Driver> own_driver = nullptr;
+  Owned<detail::ReadyOrder> ready_order = nullptr;
+};
+
+/// Plain numbers, copied; they only grow, except the first three.
+struct LoopStatistics {
+  std::uint64_t live_tasks = 0;       ///< started chains that have not ended
+  std::uint64_t armed_timers = 0;
+  std::uint64_t services = 0;
+  std::uint64_t iterations = 0;
+  std::uint64_t resumes = 0;          ///< ready entries run
+  std::uint64_t posts = 0;
+  std::uint64_t wakes = 0;            ///< posts that had to wake the driver
+  std::uint64_t dropped_errors = 0;   ///< failed Task<Result<>> whose handle was dropped unread
+};
+
+class Loop : private detail::LoopCore {
+ public:
+  explicit Loop(LoopOptions options = {});
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+  ~Loop();
+
+  /// Runs `main` and everything it starts until it has ended.
+  /// Returns its value; Errc::cancelled when it was cancelled (hard stop). Rethrows its exception.
+  template <class T>
+  Lifted<T> run(Task<T> main);
+
+  /// Runs until nothing but internal work is left, or a stop was requested and all has unwound.
+  void run_forever();
+  /// One iteration that waits when nothing is ready. False when nothing is left to do.
+  bool run_once();
+  /// One iteration that does not wait. False when nothing is left to do.
+  bool poll();
+
+  /// Runs `f` in the ready phase of this or the next iteration, after what is queued already.
+  template <class F>
+  CallbackHandle call_soon(F f) {
+    auto* node = new detail::CallbackOf<F>(std::move(f));
+    ready.push_back(*node);
+    return CallbackHandle(*node);
+  }
+  /// Runs `f` once, not before `delay` from now has passed.
+  template <class F>
+  CallbackHandle call_later(Duration delay, F f) {
+    return call_at(deadline_after(now(), delay), std::move(f));
+  }
+  /// Runs `f` once, not before `when`.
+  template <class F>
+  CallbackHandle call_at(TimePoint when, F f) {
+    auto* node = new detail::CallbackOf<F>(std::move(f));
+    arm_callback(*node, when);
+    return CallbackHandle(*node);
+  }
+
+  /// Runs `f` on the loop's thread, in the pending phase of its next iteration. Any thread; the
+  /// posts of one thread keep their order. The loop must be alive when the call begins; its end
+  /// waits for calls that have begun. `f` may not throw.
+  template <class F>
+  void post(F f) {
+    struct Node : detail::Ready {
+      F function;
+      explicit Node(F&& x) : function(std::move(x)) {}
+    };
+    auto* node = new Node(std::move(f));  // Not pooled: pools belong to threads.
+    node->run = [](detail::Ready& entry) noexcept {
+      Owned<Node> own(static_cast<Node*>(&entry));
+      own->function();
+    };
+    post_entry(*node);
+  }
+  /// Queues an entry that the caller owns; it must live until it has run. Any thread.
+  void post_entry(detail::Ready& entry) noexcept;
+
+  /// Asks everything to finish: listeners stop accepting, stop_requested() becomes true.
+  /// Any thread. Idempotent.
+  void request_stop() noexcept;
+  bool stop_requested() const noexcept { return stop_seen_; }
+
+  /// The driver's clock, read now.
+  TimePoint now() noexcept { return driver_->now(); }
+  WallTime wall_time() noexcept { return WallTime(Duration(driver_->time(io::Clock::wall))); }
+  io::Driver& driver() noexcept { return *driver_; }
+  LoopStatistics statistics() const noexcept;
+
+  /// The loop that runs on this thread; asserts that there is one.
+  static Loop& current() noexcept;
+  /// The loop of this thread or null.
+  static Loop* current_or_null() noexcept;
+
+  /// Asks every started task that has no parent to end, level-triggered.
+  void cancel_all() noexcept;
+
+  // For the layers above and for simulations.
+
+  template <class S>
+  S& service() {
+    static constexpr char k_key = 0;
+    if (auto* found = find_service(&k_key)) return static_cast<S&>(*found);
+    Owned<S> made(new S(*this));
+    S& reference = *made;
+    add_service(&k_key, std::move(made));
+    return reference;
+  }
+  void arm(detail::Timer& timer) noexcept { wheel_.arm(timer); }
+  void disarm(detail::Timer& timer) noexcept { wheel_.disarm(timer); }
+  void add_prepare_hook(detail::LoopHook& hook) noexcept { prepare_hooks_.push_back(hook); }
+  void add_stop_hook(detail::LoopHook& hook) noexcept { stop_hooks_.push_back(hook); }
+  /// Queues something whose last operation has completed for the close phase.
+  void close_later(detail::Ready& entry) noexcept { closing_.push_back(entry); }
+  void note_dropped_error() noexcept { ++statistics_.dropped_errors; }
+  /// The iteration at hand does not wait in its poll phase.
+  void leave() noexcept { leave_ = true; }
+  /// Something can run without waiting for kernel or time.
+  bool has_ready() const noexcept;
+  /// A time at or shortly before the earliest timer; k_no_deadline without one.
+  TimePoint next_deadline() const noexcept;
+  /// A task, timer, ready entry or service in flight is left; what the library itself keeps in
+  /// flight (wake-ups, signals) does not count.
+  bool has_work() const noexcept;
+  /// One line for each started task: name, where it is defined or last awaited.
+  std::string describe_tasks();
+
+  struct Entered;  ///< makes this loop the thread's current one for a block
+
+ private:
+  /// Whether an iteration may wait in its poll phase.
+  enum class Block : std::uint8_t { never, always, while_work, while_in_flight };
+
+  void iterate(Block block);
+  bool may_block(Block block) const noexcept;
+  bool in_flight() const noexcept;
+  void run_timers();
+  void run_pending();
+  void take_posted();
+  void note_stop();
+  void run_ready();
+  void run_prepare();
+  void run_poll(Block block);
+  void run_closing();
+  void drain() noexcept;
+  void arm_callback(detail::CallbackNode& node, TimePoint when) noexcept;
+  detail::LoopService* find_service(const void* key) noexcept;
+  void add_service(const void* key, Owned<detail::LoopService> service);
+
+ public:
+  void link_chain(detail::Chain& chain) noexcept {
+    ++live_chains_;
+    chains_.push_back(chain);
+  }
+  void unlink_chain(detail::Chain& chain) noexcept {
+    --live_chains_;
+    static_cast<TaggedLink<detail::InLoop>&>(chain).unlink();
+  }
+
+ private:
+  struct ServiceNode;
+
+  Owned<io::Driver> driver_;
+  detail::TimerWheel wheel_;
+  Owned<detail::ReadyOrder> order_;
+  IntrusiveList<detail::Chain, detail::InLoop> chains_;
+  IntrusiveList<detail::CallbackNode> armed_callbacks_;
+  IntrusiveList<detail::LoopHook> prepare_hooks_;
+  IntrusiveList<detail::LoopHook> stop_hooks_;
+  IntrusiveQueue<detail::Ready> closing_;
+  ServiceNode* services_ = nullptr;
+  std::uint64_t live_chains_ = 0;
+  LoopStatistics statistics_;
+  int ready_budget_;
+  bool leave_ = false;
+  bool stop_seen_ = false;
+  std::atomic<bool> stop_asked_{false};
+  std::atomic<std::uint64_t> wakes_{0};
+  alignas(64) std::atomic<detail::Ready*> posted_{nullptr};  // Written by other threads.
+  std::atomic<int> wakers_{0};  ///< other threads that may still touch the driver
+};
+
+struct Loop::Entered {
+  explicit Entered(Loop& loop) noexcept : before(detail::t_core) { detail::t_core = &loop; }
+  Entered(const Entered&) = delete;
+  ~Entered() { detail::t_core = before; }
+  detail::LoopCore* before;
+};
+
+inline Loop& Loop::current() noexcept {
+  RONDO_ASSERT(detail::t_core, "no loop runs on this thread: call this from a task or callback");
+  return *static_cast<Loop*>(detail::t_core);
+}
+inline Loop* Loop::current_or_null() noexcept { return static_cast<Loop*>(detail::t_core); }
+
+/// The loop of the task or callback that runs.
+inline Loop& loop() noexcept { return Loop::current(); }
+/// The loop's clock, read now.
+inline TimePoint now() noexcept { return Loop::current().now(); }
+/// True from a soft stop on: finish what you do and return.
+inline bool stop_requested() noexcept { return Loop::current().stop_requested(); }
+
+namespace detail {
+
+/// Starts a chain with `root` as its first frame: through the ready queue, never inline.
+inline void begin(Chain& chain, PromiseBase& root) noexcept {
+  root.chain = &chain;
+  root.parent = nullptr;
+  chain.frame = &root;
+  chain.run = [](Ready& entry) {
+    auto& self = static_cast<Chain&>(entry);
+    self.leaf = nullptr;
+    self.frame->handle().resume();
+  };
+  // Cancelled before its start: it is queued already and will be unwound instead of run.
+  chain.cancel = [](Waiter& waiter) noexcept {
+    static_cast<Chain&>(waiter).leaf = nullptr;
+    waiter.run = &run_unwind;
+  };
+  if (chain.cancelled) chain.run = &run_unwind;
+  else chain.leaf = &chain;
+  Loop::current().link_chain(chain);
+  core().ready.push_back(chain);
+}
+
+/// A chain that runs one Task on behalf of an awaiter or of Loop::run.
+template <class T>
+struct Branch : Chain {
+  void* task_frame = nullptr;
+  void* back = nullptr;  ///< who made it
+  End how = End::value;
+
+  Branch() = default;
+  ~Branch() { free_frame(); }
+  void free_frame() noexcept {
+    if (!task_frame) return;
+    std::coroutine_handle<>::from_address(std::exchange(task_frame, nullptr)).destroy();
+  }
+  void start(Task<T> task, void (*when_ended)(Chain&, End), Chain* above) noexcept {
+    parent = above;
+    ended = when_ended;
+    task_frame = std::move(task).release();
+    promise().owner = &task_frame;
+    begin(*this, promise());
+  }
+  auto& promise() noexcept { return Task<T>::promise_of(task_frame); }
+  T take() { return promise().take(); }
+  /// Its frame has ended: leaves the loop's list.
+  void over(End end) noexcept {
+    how = end;
+    finished = true;
+    Loop::current().unlink_chain(*this);
+  }
+};
+
+}  // namespace detail
+
+template <class T>
+Lifted<T> Loop::run(Task<T> main) {
+  Entered entered(*this);
+  detail::Branch<T> branch;
+  branch.back = this;
+  branch.start(
+      std::move(main),
+      [](detail::Chain& chain, detail::End how) {
+        auto& self = static_cast<detail::Branch<T>&>(chain);
+        self.over(how);
+        static_cast<Loop*>(self.back)->leave();
+      },
+      nullptr);
+  while (!branch.finished) iterate(Block::always);
+  if (branch.how == detail::End::cancelled) return Errc::cancelled;
+  if constexpr (std::is_void_v<T>) {
+    branch.take();
+    return {};
+  } else {
+    return branch.take();
+  }
+}
+
+struct RunOptions {
+  LoopOptions loop = {};
+  /// SIGINT and SIGTERM become a soft stop; a second one cancels at once.
+  bool handle_signals = true;
+  Duration grace = std::chrono::milliseconds(limits::stop_grace.value);
+  Duration drain_max = std::chrono::milliseconds(limits::drain_max.value);
+};
+
+/// Runs a program: a loop, `main` on it, and the graceful stop in one call. SIGINT or SIGTERM (or
+/// request_stop) is a soft stop; after `grace` everything is cancelled; what has not unwound after
+/// `drain_max` is reported and leaked on purpose.
+/// Returns the process's exit status: main's int (or 0); 1 when it failed, threw or did not drain.
+int run(Task<int> main, RunOptions options = {});
+int run(Task<> main, RunOptions options = {});
+
+/// True while the runtime destroys the frames of a cancelled task: destructors that report
+/// success by `std::uncaught_exceptions()` must ask this too.
+inline bool is_unwinding() noexcept { return detail::t_core && detail::t_core->unwinding; }
+
+}  // namespace rondo
