@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// TCP: listening and connecting.
+//
+//   auto listener = tcp::listen({.address = "127.0.0.1:8080"}).or_throw();
+//   auto peer = co_await tcp::connect("example.org:80");            // resolves the name
+//   auto near = co_await tcp::connect(endpoint);                    // no resolution
+//
+// Streams have TCP_NODELAY on: Rondo batches output itself, once per iteration.
+// For time-outs wrap the call: `with_timeout(5s, tcp::connect(where))`.
+// Lifetime and rules of the handles: net/socket.hpp. Thread rule: the loop's thread.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "rondo/core/detail/one_shot.hpp"
+#include "rondo/core/task.hpp"
+#include "rondo/net/endpoint.hpp"
+#include "rondo/net/socket.hpp"
+
+namespace rondo::net::detail {
+
+struct ConnectAwaiter : rondo::detail::OneShotAwaiter<io::ConnectOp> {
+  ConnectAwaiter(const Endpoint& where, rondo::detail::PromiseBase& parent) noexcept
+      : OneShotAwaiter(parent) {
+    op.address = where.address();
+  }
+  Result<Stream> await_resume();
+};
+struct [[nodiscard]] Connect : rondo::detail::OperationAwaitable<Connect> {
+  Endpoint where;
+  explicit Connect(const Endpoint& to) noexcept : where(to) {}
+  ConnectAwaiter awaiter(rondo::detail::PromiseBase& parent) && noexcept {
+    return {where, parent};
+  }
+};
+
+}  // namespace rondo::net::detail
+
+namespace rondo::tcp {
+
+using Stream = net::Stream;
+using Listener = net::Listener;
+using net::ListenOptions;
+
+/// Opens a listening socket. Errors: bad_address, address_in_use, access_denied, ...
+Result<Listener> listen(const ListenOptions& options);
+
+/// Connects to an address.
+/// - **Completes** when connected or refused. **Returns** the Stream. **Errors** the kernel's,
+///   with the endpoint: connection_refused, connection_timed_out, network_unreachable, ...
+/// - **Cancel** gives the attempt up; the descriptor is closed. **Lifetime** nothing to keep.
+/// - **Concurrency** any number. **Thread** the loop's.
+inline net::detail::Connect connect(const net::Endpoint& where) noexcept {
+  return net::detail::Connect(where);
+}
+
+/// Resolves "host:port" and tries its addresses in order until one answers.
+/// Errors: those of net::resolve and of the last attempt. Otherwise as connect(Endpoint).
+Task<Result<Stream>> connect(std::string host_and_port);
+
+}  // namespace rondo::tcp
