@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of the HTTP server: one Connection per stream, one Exchange per busy connection.
+//
+// States of a connection, all inside Connection::run():
+//   idle      no Exchange, waits for the first bytes       keep_alive (head_timeout at first)
+//   head      an Exchange with part of a head              head_timeout
+//   handler   a plain handler runs inside next_request(), a coroutine one is awaited by run()
+//   answer    finish(): the rest of the request is read away, the rest of the answer written
+//   closing   refused or asked to: linger() reads what comes, so that the answer is not reset
+// Answers are put together in Exchange::out and given to the stream when a batch of input is
+// used up, when 2 KiB have come together, and before anything that may wait.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "rondo/base/intrusive_list.hpp"
+#include "rondo/core/event.hpp"
+#include "rondo/core/loop.hpp"
+#include "rondo/http/detail/peer_watch.hpp"
+#include "rondo/http/server.hpp"
+#include "rondo/net/socket.hpp"
+#include "rondo/proto/http1.hpp"
+
+namespace rondo::http::detail {
+
+/// What is needed to serve one request after another; lent to a connection while it is busy.
+struct Exchange {
+  enum class Body : std::uint8_t { unread, ended, failed };
+  enum class Answer : std::uint8_t { open, whole, streaming, upgraded };
+
+  explicit Exchange(const ServerOptions& options);
+  Exchange(const Exchange&) = delete;
+
+  void begin();                                  // A new request: forgets the one before.
+  // Request.
+  bool pull(Result<ByteView>& piece);            // False: more input is needed.
+  Result<ByteView> fail_body(Errc code) noexcept;
+  Task<Result<ByteView>> wait_body(bool yield);
+  bool collect(Result<std::string_view>& all);   // False: more input is needed.
+  Task<Result<std::string_view>> wait_all(bool yield);
+  // Response.
+  bool has_no_body() const noexcept;
+  void put_head(std::uint64_t length, bool has_length);
+  void put_number(std::uint64_t value);
+  void decide_close() noexcept;
+  bool begin_whole(std::uint64_t length);        // True: a body has to follow.
+  void send_whole(std::string_view body);
+  void begin_stream();
+  std::string_view end_stream() noexcept;        // What ends a streamed body.
+
+  proto::RequestParser parser;
+  Request request;
+  Response response;
+  Connection* connection = nullptr;
+  Exchange* next = nullptr;    // In the server's list of free ones.
+  Params params;
+  Loan loan;                   // Received bytes; `input` is the part not parsed yet.
+  ByteView input;
+  std::string ahead;           // What disconnected() received meanwhile.
+  std::string stored;          // A body put together by read_all().
+  std::string fields;          // Of the answer.
+  std::string out;             // Answers on their way to the stream.
+  std::string owned;           // Body of the answer, when it is not in `out`.
+  SharedBytes shared;
+  std::uint64_t length_left = 0;
+  int status = 200;
+  Body body = Body::ended;
+  Answer answer = Answer::open;
+  Errc body_error = Errc{0};
+  bool wants_continue = false;
+  bool collecting = false;
+  bool has_length = false;
+  bool chunked = false;
+  bool bad_field = false;
+  bool close = false;          // The connection ends after this answer.
+};
+
+class Connection : public ListLink {
+ public:
+  Connection(ServerState& server, ByteStream& stream, Peer peer, net::Stream* socket) noexcept;
+  Connection(const Connection&) = delete;
+  ~Connection();
+
+  Task<> run();
+  /// A soft stop: ends now when idle, after the answer when busy.
+  void stop() noexcept;
+  /// Ends the connection and its handler.
+  void cancel() noexcept;
+  std::string_view peer_address();
+  bool secure() const noexcept { return peer_.secure; }
+
+  ServerState& server() noexcept { return server_; }
+  PeerWatch& watch() noexcept { return watch_; }
+  ByteStream& stream() noexcept { return stream_; }
+  bool stopping() const noexcept { return stopping_; }
+  Upgraded upgrade(std::string_view protocol);
+
+ private:
+  bool wants_input() const noexcept;
+  Duration patience() const noexcept;
+  bool take(Result<Loan>& got);
+  bool next_request();
+  void answer_miss(const Router::Match& match);
+  void begin_request();
+  void call_plain() noexcept;
+  void handler_threw() noexcept;
+  void refuse(int status, std::string_view why);
+  bool ended_at_once() noexcept;
+  bool wants_write() const noexcept;
+  Task<> finish();
+  Task<> drain();
+  void pass_on_ahead();
+  Task<> linger();
+  void go_idle() noexcept;
+
+  ServerState& server_;
+  ByteStream& stream_;
+  Peer peer_;
+  net::Stream* socket_;
+  PeerWatch watch_;
+  rondo::detail::Chain* chain_ = nullptr;
+  Exchange* ex_ = nullptr;
+  Handler* handler_ = nullptr;   // Of the request at hand, when it is a coroutine.
+  std::string address_;
+  TimePoint head_due_ = k_no_deadline;  // Set while part of a head has arrived.
+  std::size_t answered_ = 0;     // Since the last flush.
+  bool served_ = false;          // At least one request: keep_alive instead of head_timeout.
+  bool stopping_ = false;
+  bool over_ = false;            // Nothing more is parsed.
+  bool must_linger_ = false;
+  bool cut_ = false;             // A handler threw inside its answer.
+};
+
+/// "Date: ...\r\n", made once a second and only while answers are sent.
+class DateLine : rondo::detail::Timer {
+ public:
+  DateLine() noexcept;
+  ~DateLine();
+  std::string_view get();
+
+ private:
+  void refresh();
+  char text_[37];
+  bool fresh_ = false;
+};
+
+class ServerState : public rondo::detail::LoopHook {
+ public:
+  ServerState(Router r, const ServerOptions& o);
+  ~ServerState();
+
+  Exchange& borrow(Connection& connection);
+  void give_back(Exchange& exchange) noexcept;
+  void enter(Connection& connection) noexcept;
+  void leave(Connection& connection) noexcept;
+  void stop_all() noexcept;
+  bool full() const noexcept { return slots_ >= options.connections_max; }
+
+  Router router;
+  ServerOptions options;
+  ServerStatistics statistics;
+  DateLine date;
+  Event room;                    // Set while there is room for another connection.
+
+ private:
+  friend class Slot;
+  IntrusiveList<Connection> connections_;
+  Exchange* free_ = nullptr;
+  std::size_t slots_ = 0;
+};
+
+/// The right to be one of connections_max; taken before the session's task is started.
+class Slot {
+ public:
+  explicit Slot(ServerState& server) noexcept : server_(&server) {
+    if (++server.slots_ >= server.options.connections_max) server.room.reset();
+  }
+  Slot(Slot&& other) noexcept : server_(std::exchange(other.server_, nullptr)) {}
+  ~Slot() {
+    if (!server_) return;
+    --server_->slots_;
+    server_->room.set();
+  }
+  ServerState& server() noexcept { return *server_; }
+
+ private:
+  ServerState* server_;
+};
+
+}  // namespace rondo::http::detail

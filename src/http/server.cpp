@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rondo/http/server.hpp"
+
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <utility>
+
+#include "http/connection.hpp"
+#include "rondo/base/log.hpp"
+#include "rondo/core/scope.hpp"
+#include "rondo/proto/http1_write.hpp"
+
+namespace rondo::http {
+
+namespace detail {
+
+// --- Date -------------------------------------------------------------------------------------
+
+DateLine::DateLine() noexcept {
+  fire = [](Timer& timer) noexcept { static_cast<DateLine&>(timer).fresh_ = false; };
+  std::memcpy(text_, "Date: ", 6);
+  std::memcpy(text_ + 6 + proto::k_http_date_size, "\r\n", 2);
+}
+
+DateLine::~DateLine() {
+  if (armed()) Loop::current().disarm(*this);
+}
+
+std::string_view DateLine::get() {
+  if (!fresh_) [[unlikely]] refresh();
+  return {text_, sizeof text_};
+}
+
+void DateLine::refresh() {
+  using std::chrono::seconds;
+  Loop& at = Loop::current();
+  const WallTime wall = at.wall_time();
+  char date[proto::k_http_date_size];
+  proto::format_http_date(wall, date);
+  std::memcpy(text_ + 6, date, sizeof date);
+  const auto next = std::chrono::floor<seconds>(wall) + seconds(1);
+  deadline = (at.now() + (next - wall)).time_since_epoch().count();
+  at.arm(*this);
+  fresh_ = true;
+}
+
+// --- ServerState ------------------------------------------------------------------------------
+
+ServerState::ServerState(Router r, const ServerOptions& o) : router(std::move(r)), options(o) {
+  run = [](LoopHook& hook) { static_cast<ServerState&>(hook).stop_all(); };
+  room.set();
+}
+
+ServerState::~ServerState() {
+  if (linked()) unlink();
+  while (free_) delete std::exchange(free_, free_->next);
+}
+
+Exchange& ServerState::borrow(Connection& connection) {
+  if (!free_) {
+    free_ = new Exchange(options);
+    ++statistics.exchanges;
+  }
+  Exchange& taken = *std::exchange(free_, free_->next);
+  taken.connection = &connection;
+  taken.parser.reset();
+  --statistics.idle;
+  return taken;
+}
+
+void ServerState::give_back(Exchange& exchange) noexcept {
+  exchange.connection = nullptr;
+  exchange.loan = {};
+  exchange.input = {};
+  exchange.ahead.clear();
+  exchange.out.clear();
+  exchange.parser.set_body_max(options.body_max);
+  // A block that grew for one large request is not kept for small ones.
+  if (exchange.stored.capacity() > limits::cork_max.value) exchange.stored = {};
+  if (exchange.out.capacity() > limits::cork_max.value) exchange.out = {};
+  exchange.owned = {};
+  exchange.shared = {};
+  exchange.next = std::exchange(free_, &exchange);
+  ++statistics.idle;
+}
+
+void ServerState::enter(Connection& connection) noexcept {
+  Loop& at = Loop::current();
+  if (!linked() && !at.stop_requested()) at.add_stop_hook(*this);
+  connections_.push_back(connection);
+  ++statistics.accepted;
+  ++statistics.connections;
+  ++statistics.idle;
+}
+
+void ServerState::leave(Connection& connection) noexcept {
+  connection.unlink();
+  --statistics.connections;
+  --statistics.idle;
+}
+
+void ServerState::stop_all() noexcept {
+  room.set();
+  for (Connection* at = connections_.first(); at; at = connections_.next(*at)) at->stop();
+}
+
+namespace {
+
+/// Its parameters own what they hold, so that it is started directly (no wrapper frame).
+Task<> serve_socket(Slot slot, net::Stream peer) {
+  Connection connection(slot.server(), peer.stream(), {}, &peer);
+  try {
+    co_await connection.run();
+  } catch (const std::exception& error) {
+    log(LogLevel::error, error.what());  // Out of memory: this connection only.
+  }
+}
+
+}  // namespace
+}  // namespace detail
+
+Server::Server(Router router, ServerOptions options)
+    : state_(std::make_unique<detail::ServerState>(std::move(router), options)) {}
+Server::~Server() {
+  RONDO_ASSERT(state_->statistics.connections == 0, "a server was destroyed while it serves");
+}
+
+Task<Result<>> Server::run(net::Listener& listener) {
+  Result<> outcome;
+  co_await with_scope([&](Scope& sessions) -> Task<> {
+    while (true) {
+      while (state_->full() && !stop_requested()) co_await state_->room.wait();
+      auto peer = co_await listener.accept();
+      if (!peer) {
+        if (!(peer.error() == Errc::stopping)) outcome = peer.error();
+        co_return;
+      }
+      sessions.start(detail::serve_socket, detail::Slot(*state_), std::move(*peer));
+    }
+  });
+  co_return outcome;
+}
+
+Task<> Server::serve(ByteStream& stream, Peer peer) {
+  // In a bracket of its own: a stalled write cancels the connection, not who called.
+  co_await with_scope([&](Scope& own) -> Task<> {
+    own.start([&]() -> Task<> {
+      detail::Connection connection(*state_, stream, peer, nullptr);
+      co_await connection.run();
+    });
+    co_return;
+  });
+}
+
+ServerStatistics Server::statistics() const noexcept { return state_->statistics; }
+const ServerOptions& Server::options() const noexcept { return state_->options; }
+
+}  // namespace rondo::http
