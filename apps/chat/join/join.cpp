@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options, standard input and output of `rondo join`.
+#include "chat/join/join.hpp"
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "chat/join/classic_client.hpp"
+#include "chat/join/client.hpp"
+#include "chat/server/text.hpp"
+#include "rondo/core/scope.hpp"
+#include "rondo/process/pipe.hpp"
+#include "rondo/proto/url.hpp"
+
+namespace rondo::chat {
+
+namespace {
+
+constexpr const char* k_command = "rondo join";
+
+void add_options(cli::Options& options, JoinOptions& join) {
+  options.text("--room", "ROOM", join.room, "made when it does not exist (lobby)");
+  options.text("--name", "NAME", join.name, "how others see you (the name of your account here)");
+  options.text("--classic", "HOST:PORT", join.classic, "speak the old protocol instead");
+}
+
+Result<> check(JoinOptions& join, const cli::Arguments& rest) {
+  if (rest.size() > 1) return cli::usage(rest[1] + ": one URL is enough");
+  if (!rest.empty()) join.url = rest[0];
+  if (join.name.empty()) {
+    const char* user = std::getenv("USER");  // NOLINT: before any thread.
+    join.name = user && *user ? user : "guest";
+  }
+  if (!is_room_name(join.room))
+    return cli::usage("--room " + join.room + ": no room has such a name");
+  auto name = clean_name(join.name);
+  if (!name) return cli::usage("--name: " + std::string(name.error().object()));
+  auto url = proto::parse_url(join.url);
+  if (url && url->scheme == "https")
+    return cli::usage(join.url + ": TLS comes with a later version; use http://");
+  if (!url || url->scheme != "http") return cli::usage(join.url + ": http://HOST:PORT is wanted");
+  return {};
+}
+
+Client::Output terminal() {
+  return {.show =
+              [](std::string_view line) {
+                const std::string text = std::string(line) + "\n";
+                std::fwrite(text.data(), 1, text.size(), stdout);
+                std::fflush(stdout);
+              },
+          .warn = [](std::string_view line) { cli::complain(k_command, line); }};
+}
+
+Task<> feed(Client& client, process::Input& input) {
+  for (;;) {
+    auto line = co_await input.read_line();
+    if (!line && line.error() == Errc::too_large) continue;
+    if (!line || !*line) break;
+    co_await client.say(std::move(**line));
+  }
+  client.end_input();
+}
+
+/// Ctrl+C and SIGTERM end what runs in a scope.
+struct StopHook : detail::LoopHook {
+  Scope& scope;
+  explicit StopHook(Scope& at) : scope(at) {
+    run = [](LoopHook& hook) { static_cast<StopHook&>(hook).scope.cancel({"stop"}); };
+    loop().add_stop_hook(*this);
+  }
+  ~StopHook() {
+    if (linked()) unlink();
+  }
+};
+
+Task<int> join_main(JoinOptions options) {
+  process::Input input(0);
+  const bool classic = !options.classic.empty();
+  Client client(options, terminal());
+  auto status = co_await with_scope([&](Scope& scope) -> Task<int> {
+    const StopHook on_stop(scope);
+    if (classic) co_return co_await run_classic_client(std::move(options), terminal(), input);
+    scope.start(Named{"input"}, feed, std::ref(client), std::ref(input));
+    const int ended = co_await client.run();
+    scope.cancel();
+    co_return ended;
+  });
+  if (status) co_return *status;
+  co_return client.settled() ? 0 : 1;  // Stopped: by its user, who sees what was not sent.
+}
+
+}  // namespace
+
+std::string join_help() {
+  JoinOptions join;
+  cli::Options options(k_command, "RONDO_JOIN_");
+  add_options(options, join);
+  return "rondo join [URL]: the chat in a terminal\n\n"
+         "  rondo join --name Ada                        the lobby of http://127.0.0.1:8080\n"
+         "  rondo join http://chat.example.org --room build\n"
+         "  make 2>&1 | tail -1 | rondo join --name ci   says a line each, ends when all are "
+         "stored\n"
+         "  rondo join --classic 127.0.0.1:5555 --name Ada\n\n"
+         "options\n" +
+         options.help();
+}
+
+int run_join(const cli::Arguments& arguments) {
+  JoinOptions join;
+  cli::Options options(k_command, "RONDO_JOIN_");
+  add_options(options, join);
+  auto rest = options.parse(arguments);
+  Result<> checked = rest ? check(join, *rest) : Result<>(rest.error());
+  if (!checked) {
+    cli::complain(k_command, std::string(checked.error().object()) + " (see rondo join --help)");
+    return 2;
+  }
+  return run(join_main(std::move(join)));
+}
+
+}  // namespace rondo::chat

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program: options, data, doors, and the way they end.
+//
+// Start: options -> lock -> database -> listeners -> "ready on". Stop (SIGTERM): listeners stop,
+// sessions end (WebSockets with 1001), what was sent is committed, exit 0.
+#include "chat/server/chat.hpp"
+
+#include <sodium.h>
+
+#include <cstdio>
+#include <optional>
+
+#include "chat/server/data_folder.hpp"
+#include "chat/server/doors.hpp"
+#include "chat/server/text.hpp"
+#include "cli/logging.hpp"
+#include "rondo/base/log.hpp"
+#include "rondo/core/scope.hpp"
+#include "rondo/http/server.hpp"
+#include "rondo/proto/url.hpp"
+
+namespace rondo::chat {
+
+namespace {
+
+constexpr const char* k_command = "rondo chat";
+
+/// Tells the hub of a soft stop, so that those who wait for events end.
+struct StopHook : detail::LoopHook {
+  Hub& hub;
+  explicit StopHook(Hub& at) : hub(at) {
+    run = [](LoopHook& hook) { static_cast<StopHook&>(hook).hub.stop(); };
+    loop().add_stop_hook(*this);
+  }
+  ~StopHook() {
+    if (linked()) unlink();
+  }
+};
+
+void add_options(cli::Options& options, ChatOptions& chat) {
+  options.text("--listen", "ADDRESS", chat.listen, "the page, WebSocket and HTTP (127.0.0.1:8080)");
+  options.text("--data", "DIR", chat.data, "where messages are kept (data)");
+  options.text("--classic", "ADDRESS|off", chat.classic, "the old protocol (127.0.0.1:5555)");
+  options.text("--classic-room", "ROOM", chat.classic_room,
+               "the room classic clients are in (lobby)");
+  options.text("--lines", "ADDRESS|off", chat.lines, "JSON lines over TCP (127.0.0.1:5556)");
+  options.text("--public-url", "URL", chat.public_url, "the address users type, behind a proxy");
+  options.text("--node-name", "NAME", chat.node_name, "this server's name in `hello` (n1)");
+  options.on_off("--guests", chat.guests, "people may come with a name alone (on)");
+  options.number("--send-limit", "N", chat.send_limit, "messages of a user in 10 s; 0: any (20)");
+  options.flag("--console", chat.console, "standard input speaks as Server");
+  options.only("--irc", "off", "the IRC door comes with a later version; only off is possible");
+  options.only("--ircs", "off", "the IRC door comes with a later version; only off is possible");
+  options.only("--inspect", "off",
+               "the live inspector comes with a later version; only off is possible");
+  options.only("--bus", "embedded",
+               "several nodes come with a later version; only embedded is possible");
+  options.only("--loops", "1", "several loops come with a later version; only 1 is possible");
+  options.later("--tls-cert",
+                "TLS comes with a later version; put a proxy in front and set --public-url");
+  options.later("--tls-key",
+                "TLS comes with a later version; put a proxy in front and set --public-url");
+  options.later("--trusted-proxy", "limits by client address come with a later version");
+}
+
+Result<> check(const ChatOptions& chat) {
+  if (!is_room_name(chat.classic_room))
+    return cli::usage("--classic-room " + chat.classic_room + ": no room has such a name");
+  if (!chat.public_url.empty()) {
+    auto url = proto::parse_url(chat.public_url);
+    if (!url || (url->scheme != "http" && url->scheme != "https")) {
+      return cli::usage("--public-url " + chat.public_url + ": an http or https URL is wanted");
+    }
+  }
+  return {};
+}
+
+/// A door's listener; nothing for "off". Its errors name the option.
+Result<std::optional<tcp::Listener>> listen_for(const char* option, const std::string& address) {
+  if (address == "off") return std::optional<tcp::Listener>();
+  auto listener = tcp::listen({.address = address});
+  if (listener) return std::optional<tcp::Listener>(std::move(*listener));
+  std::string text(std::string(option) + " " + address + ": " + describe(listener.error().code()));
+  if (listener.error() == Errc::address_in_use) {
+    text +=
+        std::string(" (stop what listens there, or choose another address with ") + option + ")";
+  } else if (listener.error() == Errc::bad_address) {
+    text += " (HOST:PORT is wanted, with numbers: 127.0.0.1:0 takes a free port)";
+  }
+  return Error(listener.error().code(), "listen", text);
+}
+
+/// Everything that listens.
+struct Doors {
+  std::optional<tcp::Listener> web;
+  std::optional<tcp::Listener> classic;
+  std::optional<tcp::Listener> lines;
+
+  static Result<Doors> open(const ChatOptions& chat) {
+    Doors doors;
+    auto web = listen_for("--listen", chat.listen);
+    if (!web) return web.error();
+    if (!*web)
+      return Error(Errc::invalid_argument, "listen", "--listen off: the page needs an address");
+    auto classic = listen_for("--classic", chat.classic);
+    if (!classic) return classic.error();
+    auto lines = listen_for("--lines", chat.lines);
+    if (!lines) return lines.error();
+    doors.web = std::move(*web);
+    doors.classic = std::move(*classic);
+    doors.lines = std::move(*lines);
+    return doors;
+  }
+};
+
+http::Router make_router(Hub& hub, const HostPolicy& policy) {
+  http::Router router;
+  router.filter([&policy](http::Request& request, http::Response& response) {
+    if (policy.admits_host(request.authority())) return true;
+    response.send_error(421,
+                        "This host name is not known here. Start the server with --public-url.\n");
+    return false;
+  });
+  router.get("/ws", [&](http::Request& q, http::Response& a) {
+    return serve_web_socket(hub, policy, q, a);
+  });
+  add_api(router, hub);
+  add_pages(router);
+  return router;
+}
+
+void announce(const Doors& doors) {
+  if (doors.classic) log(LogLevel::info, "classic door on " + doors.classic->local().to_string());
+  if (doors.lines) log(LogLevel::info, "lines door on " + doors.lines->local().to_string());
+  const std::string line = "ready on http://" + doors.web->local().to_string() + "\n";
+  std::fwrite(line.data(), 1, line.size(), stdout);
+  std::fflush(stdout);
+}
+
+Task<> serve(Hub& hub, Doors& doors, const ChatOptions& chat) {
+  const HostPolicy policy(chat.listen, chat.public_url);
+  StopHook on_stop(hub);
+  http::Server server(make_router(hub, policy), {.body_max = 65'536 * 4});
+  auto classic_room = co_await hub.make_room(chat.classic_room);
+  if (!classic_room) co_return;
+  co_await with_scope([&](Scope& others) -> Task<> {
+    if (chat.console)
+      others.start(Named{"console"}, run_console, std::ref(hub), std::ref(**classic_room));
+    co_await with_scope([&](Scope& open) -> Task<> {
+      if (doors.classic)
+        open.start(Named{"classic door"}, run_classic_door, std::ref(hub), std::ref(*doors.classic),
+                   std::ref(**classic_room));
+      if (doors.lines)
+        open.start(Named{"lines door"}, run_lines_door, std::ref(hub), std::ref(*doors.lines));
+      announce(doors);
+      auto ended = co_await server.run(*doors.web);
+      if (!ended) log(LogLevel::error, ended.error().message());
+    });
+    others.cancel();
+  });
+}
+
+int fail(const Error& error) {
+  cli::complain(k_command, error.object().empty() ? error.message() : std::string(error.object()));
+  return 1;
+}
+
+Task<int> chat_main(ChatOptions chat) {
+  auto folder = DataFolder::open(chat.data);
+  if (!folder) {
+    const bool taken = folder.error() == Errc::exists;
+    cli::complain(k_command, folder.error().message() +
+                                 (taken ? " (stop it, or choose another folder with --data)" : ""));
+    co_return 1;
+  }
+  auto doors = Doors::open(chat);
+  if (!doors) co_return fail(doors.error());
+  auto opened = co_await EventLog::open(folder->file("chat.db"));
+  if (!opened) {
+    cli::complain(k_command,
+                  "cannot open " + folder->file("chat.db") + ": " + opened.error().message());
+    co_return 1;
+  }
+  EventLog& store = **opened;
+  // Outlives the writer, whose last commits still tell it.
+  Hub hub(store, {.send_limit = chat.send_limit, .guests = chat.guests, .node = chat.node_name});
+  co_await with_scope([&](Scope& writer) -> Task<> {
+    writer.start(Named{"writer"}, [](EventLog& at) { return at.run(); }, std::ref(store));
+    co_await serve(hub, *doors, chat);
+    hub.flush_reads();
+    store.close();
+  });
+  co_return 0;
+}
+
+}  // namespace
+
+std::string chat_help() {
+  ChatOptions chat;
+  cli::Options options(k_command, "RONDO_CHAT_");
+  add_options(options, chat);
+  return "rondo chat: the chat server\n\n"
+         "  rondo chat                                   the page on http://127.0.0.1:8080\n"
+         "  rondo chat --data ~/chat --console           and you speak as Server\n"
+         "  rondo chat --listen 0.0.0.0:80 --public-url http://chat.example.org\n"
+         "  printf 'hello\\n' | rondo join http://127.0.0.1:8080 --name Ada\n\n"
+         "options\n" +
+         options.help() +
+         "\nEnvironment: RONDO_CHAT_LISTEN and so on; RONDO_DRIVER=uring|epoll.\n"
+         "A flag beats the environment, the environment beats the file.\n";
+}
+
+int run_chat(const cli::Arguments& arguments) {
+  ChatOptions chat;
+  cli::Options options(k_command, "RONDO_CHAT_");
+  add_options(options, chat);
+  auto rest = options.parse(arguments);
+  if (rest && !rest->empty())
+    rest = cli::usage(
+        rest->front() +
+        ": there is no such subcommand; backup, restore and the others come with a later version");
+  Result<> checked = rest ? check(chat) : Result<>(rest.error());
+  if (!checked) {
+    cli::complain(k_command, std::string(checked.error().object()) + " (see rondo chat --help)");
+    return 2;
+  }
+  if (sodium_init() < 0) {
+    cli::complain(k_command, "libsodium cannot start: no source of randomness");
+    return 1;
+  }
+  const cli::Logging logging;
+  return run(chat_main(std::move(chat)));
+}
+
+}  // namespace rondo::chat

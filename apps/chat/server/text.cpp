@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Characters: a decoder for valid UTF-8, classes as ranges, simple case mapping.
+#include "chat/server/text.hpp"
+
+#include <optional>
+
+#include "rondo/proto/utf8.hpp"
+
+namespace rondo::chat {
+
+namespace {
+
+/// The next character of UTF-8 known to be valid; takes it off.
+char32_t take_character(std::string_view& text) noexcept {
+  const auto lead = static_cast<unsigned char>(text.front());
+  const std::size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+  char32_t c = size == 1 ? lead : lead & (0x7fu >> size);
+  for (std::size_t i = 1; i < size && i < text.size(); ++i) {
+    c = (c << 6) | (static_cast<unsigned char>(text[i]) & 0x3fu);
+  }
+  text.remove_prefix(size < text.size() ? size : text.size());
+  return c;
+}
+
+void append_character(std::string& out, char32_t c) {
+  const auto put = [&](char32_t byte) { out.push_back(static_cast<char>(byte)); };
+  if (c < 0x80) {
+    put(c);
+  } else if (c < 0x800) {
+    put(0xc0 | (c >> 6));
+    put(0x80 | (c & 0x3f));
+  } else if (c < 0x10000) {
+    put(0xe0 | (c >> 12));
+    put(0x80 | ((c >> 6) & 0x3f));
+    put(0x80 | (c & 0x3f));
+  } else {
+    put(0xf0 | (c >> 18));
+    put(0x80 | ((c >> 12) & 0x3f));
+    put(0x80 | ((c >> 6) & 0x3f));
+    put(0x80 | (c & 0x3f));
+  }
+}
+
+bool is_control(char32_t c) noexcept { return c < 0x20 || (c >= 0x7f && c < 0xa0); }
+/// Directs, joins or hides other characters: invisible by itself.
+bool is_invisible(char32_t c) noexcept {
+  return c == 0xad || c == 0x61c || c == 0x180e || (c >= 0x200b && c <= 0x200f) ||
+         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
+         (c >= 0xfff0 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff) || c == 0x115f ||
+         c == 0x1160 || c == 0x3164 || c == 0xffa0;
+}
+bool is_bidi(char32_t c) noexcept {
+  return c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
+         (c >= 0x2066 && c <= 0x2069);
+}
+bool is_space(char32_t c) noexcept {
+  return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xa0 || c == 0x1680 ||
+         (c >= 0x2000 && c <= 0x200a) || c == 0x2028 || c == 0x2029 || c == 0x202f || c == 0x205f ||
+         c == 0x3000;
+}
+bool is_combining(char32_t c) noexcept {
+  return (c >= 0x300 && c <= 0x36f) || (c >= 0x483 && c <= 0x489) || (c >= 0x591 && c <= 0x5bd) ||
+         (c >= 0x1ab0 && c <= 0x1aff) || (c >= 0x1dc0 && c <= 0x1dff) ||
+         (c >= 0x20d0 && c <= 0x20ff) || (c >= 0xfe20 && c <= 0xfe2f);
+}
+bool is_ascii_letter(char32_t c) noexcept {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+char32_t to_lower(char32_t c) noexcept {
+  if (c >= 'A' && c <= 'Z') return c + 32;
+  if (c >= 0xc0 && c <= 0xde && c != 0xd7) return c + 32;
+  if (c >= 0x391 && c <= 0x3a9) return c + 32;
+  if (c >= 0x410 && c <= 0x42f) return c + 32;
+  if (c >= 0x400 && c <= 0x40f) return c + 80;
+  return c;
+}
+char32_t to_upper(char32_t c) noexcept {
+  if (c >= 'a' && c <= 'z') return c - 32;
+  if (c >= 0xe0 && c <= 0xfe && c != 0xf7) return c - 32;
+  if (c >= 0x3b1 && c <= 0x3c9 && c != 0x3c2) return c - 32;
+  if (c >= 0x430 && c <= 0x44f) return c - 32;
+  if (c >= 0x450 && c <= 0x45f) return c - 80;
+  return c;
+}
+bool is_letter(char32_t c) noexcept {
+  return is_ascii_letter(c) || (c >= 0xc0 && c != 0xd7 && c != 0xf7 && !is_space(c) &&
+                                !is_invisible(c) && !(c >= 0x2010 && c <= 0x2bff));
+}
+
+std::string_view trim(std::string_view text) noexcept {
+  std::string_view rest = text;
+  std::size_t first = text.size();
+  std::size_t last = 0;
+  while (!rest.empty()) {
+    const std::size_t at = text.size() - rest.size();
+    if (is_space(take_character(rest))) continue;
+    if (first == text.size()) first = at;
+    last = text.size() - rest.size();
+  }
+  return first < last ? text.substr(first, last - first) : std::string_view();
+}
+
+}  // namespace
+
+Result<std::string> clean_name(std::string_view text) {
+  if (!proto::is_valid_utf8(text)) return Error(Errc::bad_message, "name", "not UTF-8");
+  const std::string_view name = trim(text);
+  if (name.empty()) return Error(Errc::bad_message, "name", "a name needs a visible character");
+  if (name.size() > k_name_bytes_max || count_characters(name) > k_name_characters_max) {
+    return Error(Errc::bad_message, "name", "a name has at most 32 characters");
+  }
+  int marks = 0;
+  for (std::string_view rest = name; !rest.empty();) {
+    const char32_t c = take_character(rest);
+    marks = is_combining(c) ? marks + 1 : 0;
+    if (is_control(c) || is_invisible(c) || marks > 4) {
+      return Error(Errc::bad_message, "name", "a name holds no control or hidden characters");
+    }
+  }
+  return std::string(name);
+}
+
+bool is_room_name(std::string_view text) noexcept {
+  if (text.empty() || text.size() > k_room_bytes_max || !proto::is_valid_utf8(text)) return false;
+  if (count_characters(text) > k_room_characters_max) return false;
+  while (!text.empty()) {
+    const char32_t c = take_character(text);
+    const bool plain = is_letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    if (!plain || is_control(c)) return false;
+  }
+  return true;
+}
+
+bool is_body(std::string_view text) noexcept {
+  if (text.size() > k_body_bytes_max || !proto::is_valid_utf8(text)) return false;
+  return text.find('\0') == std::string_view::npos && !trim(text).empty();
+}
+
+bool is_cid(std::string_view text) noexcept {
+  if (text.empty() || text.size() > k_cid_bytes_max) return false;
+  for (const char c : text) {
+    if (c <= ' ' || c > '~') return false;
+  }
+  return true;
+}
+
+std::size_t count_characters(std::string_view text) noexcept {
+  std::size_t count = 0;
+  for (const char c : text) count += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  return count;
+}
+
+std::string title_case(std::string_view text) {
+  std::string out;
+  bool inside = false;
+  while (!text.empty()) {
+    const char32_t c = take_character(text);
+    const bool letter = is_letter(c);
+    append_character(out, !letter ? c : inside ? to_lower(c) : to_upper(c));
+    inside = letter || (inside && is_combining(c));
+  }
+  return out;
+}
+
+std::string fold_name(std::string_view text) {
+  std::string out;
+  while (!text.empty()) append_character(out, to_lower(take_character(text)));
+  return out;
+}
+
+std::string strip_escapes(std::string_view text, bool one_line) {
+  std::string out;
+  std::string checked;
+  if (!proto::is_valid_utf8(text)) {
+    for (const char c : text) checked.push_back(static_cast<unsigned char>(c) < 0x80 ? c : '?');
+    text = checked;
+  }
+  while (!text.empty()) {
+    const char32_t c = take_character(text);
+    if (c == '\n')
+      out.push_back(one_line ? ' ' : '\n');
+    else if (c == '\t' || !(is_control(c) || is_bidi(c)))
+      append_character(out, c);
+  }
+  return out;
+}
+
+}  // namespace rondo::chat

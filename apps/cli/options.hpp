@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Options of a subcommand: flags beat environment variables, these beat a TOML file.
+//
+//   cli::Options options("rondo chat", "RONDO_CHAT_");
+//   options.text("--listen", "ADDRESS", chat.listen, "where the page is served");
+//   options.flag("--console", chat.console, "standard input speaks as Server");
+//   options.later("--tls-cert", "TLS comes with a later version");
+//   auto rest = options.parse(arguments);       // what is no option; an Error is a usage error
+//
+// Every option takes the forms `--name value` and `--name=value`; in the file it is `name = ...`,
+// in the environment RONDO_CHAT_NAME. Unknown ones are errors everywhere.
+// Lifetime: the variables outlive parse(). Thread rule: one thread.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rondo/base/result.hpp"
+
+namespace rondo::cli {
+
+using Arguments = std::vector<std::string>;
+
+class Options {
+ public:
+  Options(std::string command, std::string environment)
+      : command_(std::move(command)), environment_(std::move(environment)) {}
+
+  void text(std::string name, std::string value, std::string& into, std::string help);
+  void number(std::string name, std::string value, std::uint64_t& into, std::string help);
+  /// Without a value on the command line; true or false in the file and the environment.
+  void flag(std::string name, bool& into, std::string help);
+  /// on or off.
+  void on_off(std::string name, bool& into, std::string help);
+  /// Only `allowed` may be said of it today; `why` tells about the rest.
+  void only(std::string name, std::string allowed, std::string why);
+  /// Named in the reference, not there yet: a usage error that says so.
+  void later(std::string name, std::string why);
+
+  /// Applies file, environment and arguments, in this order; returns what is no option.
+  /// Errors: invalid_argument with a sentence.
+  Result<Arguments> parse(const Arguments& arguments);
+  /// The options as lines of a help text.
+  std::string help() const;
+
+ private:
+  struct Option {
+    std::string name;   ///< with its dashes
+    std::string value;  ///< placeholder, "" for flags
+    std::string help;
+    std::function<Result<>(std::string_view)> set;
+  };
+  void add(Option option) { options_.push_back(std::move(option)); }
+  const Option* find(std::string_view name) const;
+  Result<> apply_file(const std::string& path);
+  Result<> apply_environment();
+  Result<> apply(const Option& option, std::string_view value, std::string_view where);
+
+  std::string command_;
+  std::string environment_;
+  std::vector<Option> options_;
+};
+
+/// A usage error's words.
+Error usage(std::string_view text);
+
+/// `rondo CMD: what failed: why (what to do)` on standard error.
+void complain(std::string_view command, std::string_view text);
+
+}  // namespace rondo::cli
