@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/kernel.hpp"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -11,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -149,6 +151,49 @@ std::int32_t poll_result(std::uint32_t bits) noexcept {
   std::uint32_t events = bits & (k_readable | k_writable | k_hang_up);
   if (bits & POLLERR) events |= k_hang_up;
   return static_cast<std::int32_t>(events);
+}
+
+FileType type_of(std::uint32_t mode) noexcept {
+  switch (mode & S_IFMT) {
+    case S_IFREG: return FileType::regular;
+    case S_IFDIR: return FileType::directory;
+    case S_IFLNK: return FileType::symlink;
+    case S_IFIFO: return FileType::fifo;
+    case S_IFSOCK: return FileType::socket;
+    case S_IFCHR: return FileType::character_device;
+    case S_IFBLK: return FileType::block_device;
+    default: return FileType::unknown;
+  }
+}
+
+struct statx& statx_of(StatOp& op) noexcept {
+  static_assert(sizeof(struct statx) <= sizeof op.storage);
+  return *reinterpret_cast<struct statx*>(op.storage);
+}
+
+int statx_flags(const StatOp& op) noexcept {
+  if (!op.path) return AT_EMPTY_PATH;
+  return op.follow ? 0 : AT_SYMLINK_NOFOLLOW;
+}
+
+void take_statx(StatOp& op) noexcept {
+  const struct statx& x = statx_of(op);
+  const auto ns = [](const statx_timestamp& at) {
+    return at.tv_sec * 1'000'000'000 + std::int64_t{at.tv_nsec};
+  };
+  op.found = {.type = type_of(x.stx_mode),
+              .permissions = x.stx_mode & 07777U,
+              .links = x.stx_nlink,
+              .uid = x.stx_uid,
+              .gid = x.stx_gid,
+              .size = x.stx_size,
+              .blocks = x.stx_blocks,
+              .inode = x.stx_ino,
+              .device = makedev(x.stx_dev_major, x.stx_dev_minor),
+              .accessed_ns = ns(x.stx_atime),
+              .modified_ns = ns(x.stx_mtime),
+              .changed_ns = ns(x.stx_ctime),
+              .created_ns = x.stx_mask & STATX_BTIME ? ns(x.stx_btime) : 0};
 }
 
 std::int64_t read_clock(Clock clock) noexcept {

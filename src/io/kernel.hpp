@@ -7,6 +7,7 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <cstdint>
@@ -34,6 +35,13 @@ inline const sockaddr* name_of(const Address& address) noexcept {
 msghdr& message_header(SendMessageOp& op) noexcept;
 /// The kernel's POLL bits as PollEvents. An error counts as a hang-up.
 std::int32_t poll_result(std::uint32_t bits) noexcept;
+
+FileType type_of(std::uint32_t mode) noexcept;
+/// The struct statx in the operation's storage, and what flags it is asked with.
+struct statx& statx_of(StatOp& op) noexcept;
+int statx_flags(const StatOp& op) noexcept;
+/// Copies what the kernel filled in into `op.found`.
+void take_statx(StatOp& op) noexcept;
 
 std::int64_t read_clock(Clock clock) noexcept;
 void fill_random(ByteSpan into) noexcept;

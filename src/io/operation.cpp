@@ -17,6 +17,16 @@ const char* op_name(OpKind kind) noexcept {
     case OpKind::signal: return "signal";
     case OpKind::job: return "job";
     case OpKind::resolve: return "resolve";
+    case OpKind::open: return "open";
+    case OpKind::fsync: return "fsync";
+    case OpKind::stat: return "stat";
+    case OpKind::rename: return "rename";
+    case OpKind::unlink: return "unlink";
+    case OpKind::make_directory: return "make_directory";
+    case OpKind::link: return "link";
+    case OpKind::truncate: return "truncate";
+    case OpKind::list_directory: return "list_directory";
+    case OpKind::read_whole_file: return "read_whole_file";
     case OpKind::listen: return "listen";
     case OpKind::shutdown: return "shutdown";
     case OpKind::socket_name: return "socket_name";

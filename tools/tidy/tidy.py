@@ -48,6 +48,8 @@ class Tree:
             names[:] = sorted(n for n in names if n not in SKIPPED_FOLDERS)
             relative = os.path.relpath(folder, root)
             for name in sorted(files):
+                if name == ".git":  # A linked worktree's.
+                    continue
                 path = os.path.normpath(os.path.join(relative, name))
                 self.files[path] = None
                 # A folder without a file is not in the repository.

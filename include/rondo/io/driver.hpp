@@ -82,13 +82,24 @@ class Driver {
 
   virtual Probe probe() const = 0;
 
+  /// Whether it takes operations of this kind. A file operation that it does not take is done by
+  /// perform() on a worker's thread; submitted all the same it completes with -ENOTSUP.
+  bool handles(OpKind kind) const noexcept {
+    return !is_file_op(kind) || (file_kinds_ >> static_cast<unsigned>(kind) & 1) != 0;
+  }
+
   BufferPool& buffers() noexcept { return buffers_; }
   const DriverStatistics& statistics() const noexcept { return statistics_; }
   TimePoint now() noexcept { return TimePoint(Duration(time(Clock::monotonic))); }
 
  protected:
+  static constexpr std::uint64_t bit_of(OpKind kind) noexcept {
+    return std::uint64_t{1} << static_cast<unsigned>(kind);
+  }
+
   BufferPool buffers_;
   DriverStatistics statistics_;
+  std::uint64_t file_kinds_ = 0;  ///< bit_of() each file operation it handles
 };
 
 enum class DriverKind : std::uint8_t {

@@ -49,7 +49,8 @@ void EpollDriver::run(Operation& op) {
 
 std::int32_t EpollDriver::attempt(Operation& op) {
   if (op.kind != OpKind::connect && op.kind != OpKind::signal && descriptor_of(op) < 0) {
-    const bool elsewhere = op.kind == OpKind::job || op.kind == OpKind::resolve;
+    const bool elsewhere =
+        op.kind == OpKind::job || op.kind == OpKind::resolve || is_file_op(op.kind);
     return elsewhere ? -ENOTSUP : -EBADF;
   }
   ++statistics_.kernel_entries;

@@ -73,10 +73,8 @@ void SimDriver::start(Operation& op) {
       return start_job(static_cast<JobOp&>(op));
     case OpKind::resolve:
       return start_resolve(static_cast<ResolveOp&>(op));
-    case OpKind::listen:
-    case OpKind::shutdown:
-    case OpKind::socket_name:
-    case OpKind::socket_option:
+    default:
+      if (!handles(op.kind)) finish(op, -ENOTSUP);
       break;  // Immediate: see below.
   }
 }

@@ -68,6 +68,7 @@ void UringDriver::start(Operation& op) {
     case OpKind::resolve:
       return fail(op, -ENOTSUP);
     default:
+      if (!handles(op.kind)) return fail(op, -ENOTSUP);
       break;
   }
   if (io_uring_sqe* sqe = entry()) [[likely]]
