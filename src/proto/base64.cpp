@@ -42,10 +42,12 @@ std::string base64_encode(ByteView bytes) {
 
 std::optional<std::size_t> base64_decode(std::string_view text, ByteSpan into) noexcept {
   if (text.size() % 4 != 0) return std::nullopt;
+  const std::size_t padded = text.size();
   while (!text.empty() && text.back() == '=') text.remove_suffix(1);
   const std::size_t tail = text.size() % 4;  // 0, 2 or 3 letters once the padding is off.
+  if (tail == 1 || padded - text.size() != (4 - tail) % 4) return std::nullopt;
   const std::size_t size = text.size() / 4 * 3 + (tail == 0 ? 0 : tail - 1);
-  if (tail == 1 || size > into.size()) return std::nullopt;
+  if (size > into.size()) return std::nullopt;
   std::uint32_t bits = 0;
   unsigned held = 0;
   std::size_t written = 0;
