@@ -145,6 +145,7 @@ class SimDriver final : public Driver {
   static std::int32_t void_result(OpKind kind) noexcept;
 
   // Completing (sim_driver.cpp).
+  void record(OpKind kind, std::int32_t result);
   bool finish(Operation& op, std::int32_t result, std::uint16_t buffer = k_no_buffer);
   void give(Operation& op, std::int32_t result, std::uint16_t buffer);
   std::size_t deliver();
