@@ -10,6 +10,8 @@ class ByteStream;
 class Error;
 class Loan;
 class Loop;
+class LoopRef;
+class Runtime;
 class Scope;
 class SharedBytes;
 template <class T>

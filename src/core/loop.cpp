@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "rondo/core/loop_ref.hpp"
+
 namespace rondo {
 
 struct Loop::ServiceNode {
@@ -16,6 +18,7 @@ struct Loop::ServiceNode {
 Loop::Loop(LoopOptions options)
     : driver_(options.own_driver ? std::move(options.own_driver)
                                  : io::make_driver(options.driver)),
+      anchor_(new detail::LoopAnchor(*this)),
       order_(std::move(options.ready_order)),
       ready_budget_(options.ready_budget) {
   wheel_.start_at(driver_->time(io::Clock::monotonic));
@@ -23,6 +26,10 @@ Loop::Loop(LoopOptions options)
 
 Loop::~Loop() {
   Entered entered(*this);
+  ending_ = true;
+  // What LoopRefs have posted runs in the drain below; from here on they are refused.
+  anchor_->gate.close();
+  while (!anchor_->gate.settled()) std::this_thread::yield();
   do {
     // Not waited for, but dropped: their captures may close what the drain then waits for.
     while (detail::CallbackNode* node = armed_callbacks_.first()) node->cancel();
@@ -35,8 +42,11 @@ Loop::~Loop() {
     drain();  // Its end may have closed descriptors or set promises.
   }
   // A thread whose post was the last thing waited for may not have left wake() yet.
-  while (wakers_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
+  while (!posted_.settled()) std::this_thread::yield();
+  anchor_->drop();
 }
+
+LoopRef Loop::ref() noexcept { return LoopRef(*anchor_); }
 
 bool Loop::run_once() {
   Entered entered(*this);
@@ -50,6 +60,11 @@ bool Loop::poll() {
   return has_work();
 }
 
+void Loop::run_until(const bool& done) {
+  Entered entered(*this);
+  while (!done) iterate(Block::always);
+}
+
 void Loop::run_forever() {
   Entered entered(*this);
   while (has_work()) iterate(Block::while_work);
@@ -57,12 +72,12 @@ void Loop::run_forever() {
 
 void Loop::iterate(Block block) {
   ++statistics_.iterations;
-  run_timers();         // 1 timers
-  run_pending();        // 2 pending
-  run_ready();          // 3 ready
-  run_prepare();        // 4 prepare
-  run_poll(block);      // 5 poll, 6 check: completions queue what waits for them
-  run_closing();        // 7 close
+  run_timers();     // 1 timers
+  run_pending();    // 2 pending
+  run_ready();      // 3 ready
+  run_prepare();    // 4 prepare
+  run_poll(block);  // 5 poll, 6 check: completions queue what waits for them
+  run_closing();    // 7 close
   leave_ = false;
 }
 
@@ -72,19 +87,11 @@ void Loop::run_timers() {
 
 void Loop::run_pending() {
   if (stop_asked_.load(std::memory_order_acquire) && !stop_seen_) note_stop();
-  if (posted_.load(std::memory_order_relaxed)) take_posted();
+  if (!posted_.seems_empty()) take_posted();
 }
 
 void Loop::take_posted() {
-  // Acquire: what the posting threads wrote before is visible to what they posted.
-  detail::Ready* newest_first = posted_.exchange(nullptr, std::memory_order_acquire);
-  detail::Ready* oldest_first = nullptr;
-  while (newest_first) {
-    detail::Ready* entry = newest_first;
-    newest_first = entry->queue_next;
-    entry->queue_next = oldest_first;
-    oldest_first = entry;
-  }
+  detail::Ready* oldest_first = posted_.take_all();
   while (oldest_first) {
     detail::Ready* entry = oldest_first;
     oldest_first = entry->queue_next;
@@ -128,10 +135,14 @@ bool Loop::may_block(Block block) const noexcept {
   // ever end the wait.
   if (leave_ || has_ready()) return false;
   switch (block) {
-    case Block::never: return false;
-    case Block::always: return true;
-    case Block::while_work: return has_work();
-    case Block::while_in_flight: return in_flight();
+    case Block::never:
+      return false;
+    case Block::always:
+      return true;
+    case Block::while_work:
+      return has_work();
+    case Block::while_in_flight:
+      return in_flight();
   }
   return false;
 }
@@ -154,7 +165,7 @@ void Loop::run_closing() {
 }
 
 bool Loop::has_ready() const noexcept {
-  return !ready.empty() || !closing_.empty() || posted_.load(std::memory_order_acquire) ||
+  return !ready.empty() || !closing_.empty() || !posted_.empty() ||
          (stop_asked_.load(std::memory_order_acquire) && !stop_seen_);
 }
 
@@ -180,31 +191,22 @@ void Loop::drain() noexcept {
 }
 
 void Loop::post_entry(detail::Ready& entry) noexcept {
-  detail::Ready* head = posted_.load(std::memory_order_relaxed);
-  bool counted = false;
-  do {
-    // Counted before the entry can be seen: from then on the loop may run it and end.
-    if (!head && !std::exchange(counted, true)) wakers_.fetch_add(1, std::memory_order_relaxed);
-    entry.queue_next = head;
-    // Release: the loop's exchange sees the entry whole.
-  } while (!posted_.compare_exchange_weak(head, &entry, std::memory_order_release,
-                                          std::memory_order_relaxed));
   // Only the first of a batch wakes: the loop takes the whole list before it sleeps again, and
   // looks at the list once more (has_ready) after the driver has begun to listen to wake().
-  if (head == nullptr) {
+  posted_.push(entry, [this] {
     wakes_.fetch_add(1, std::memory_order_relaxed);
     driver_->wake();
-  }
-  if (counted) wakers_.fetch_sub(1, std::memory_order_release);
+  });
 }
 
 void Loop::request_stop() noexcept {
-  wakers_.fetch_add(1, std::memory_order_relaxed);
-  if (!stop_asked_.exchange(true, std::memory_order_release)) driver_->wake();
-  wakers_.fetch_sub(1, std::memory_order_release);
+  posted_.waking([this] {
+    if (!stop_asked_.exchange(true, std::memory_order_release)) driver_->wake();
+  });
 }
 
 void Loop::cancel_all() noexcept {
+  assert_here();
   for (detail::Chain* chain = chains_.first(); chain; chain = chains_.next(*chain)) {
     if (!chain->parent) detail::request_cancel(*chain);
   }
@@ -232,6 +234,7 @@ LoopStatistics Loop::statistics() const noexcept {
 }
 
 void Loop::arm_callback(detail::CallbackNode& node, TimePoint when) noexcept {
+  assert_here();
   node.state = detail::CallbackNode::State::armed;
   node.home = this;
   node.deadline = when.time_since_epoch().count();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// rondo::run: a program on one loop, with the graceful stop.
+// rondo::run: a program on one loop or on several, with the graceful stop.
 //
 // States: running -> stopping (soft: grace timer armed) -> cancelling (drain timer armed) -> over.
 // request_stop, a first signal: running -> stopping. Second signal or the grace timer: cancelling.
@@ -8,9 +8,12 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <optional>
 
+#include "core/crew.hpp"
 #include "rondo/base/log.hpp"
 #include "rondo/core/loop.hpp"
+#include "rondo/core/offload.hpp"
 
 namespace rondo {
 namespace {
@@ -28,7 +31,11 @@ struct Program {
     Program* program = nullptr;
   };
 
-  explicit Program(RunOptions given) : options(std::move(given)), loop(std::move(options.loop)) {
+  explicit Program(RunOptions given)
+      : options(std::move(given)),
+        crew_options(crew_of(options)),
+        loop(std::move(options.loop)) {
+    if (crew_options.loops > 1 || options.pin) crew.emplace(loop, crew_options);
     hook.program = signals.program = timer.program = this;
     hook.run = [](detail::LoopHook& h) { static_cast<StopHook&>(h).program->stopping(); };
     timer.fire = [](detail::Timer& t) noexcept { static_cast<StopTimer&>(t).program->on_timer(); };
@@ -37,6 +44,15 @@ struct Program {
     };
   }
 
+  static detail::Crew::Options crew_of(const RunOptions& given) {
+    RONDO_ASSERT(given.loops == 1 || !given.loop.own_driver,
+                 "one driver is no use to several loops: set loop.driver, or simulate a host with "
+                 "several loops (testing/sim_world.hpp)");
+    return {.loops = given.loops == 0 ? usable_cpus() : given.loops,
+            .pin = given.pin,
+            .driver = given.loop.driver,
+            .ready_budget = given.loop.ready_budget};
+  }
   void begin(Task<int> main) {
     loop.add_stop_hook(hook);
     if (options.handle_signals) {
@@ -72,6 +88,7 @@ struct Program {
     if (timer.armed()) loop.disarm(timer);
     arm(options.drain_max);
     loop.cancel_all();
+    if (crew) crew->cancel_all();
   }
   void on_timer() noexcept {
     if (state == State::stopping) return cancel();
@@ -90,8 +107,16 @@ struct Program {
     while (signals.in_flight()) loop.poll();
   }
 
+  std::string describe_tasks() {
+    std::string text = loop.describe_tasks();
+    if (crew) text.append(crew->describe_tasks());
+    return text;
+  }
+
   RunOptions options;
+  detail::Crew::Options crew_options;
   Loop loop;
+  std::optional<detail::Crew> crew;
   detail::Branch<int> branch;
   SignalWatch signals;
   StopHook hook;
@@ -123,7 +148,7 @@ Task<int> with_status(Task<> main) {
 std::unique_ptr<Program> make_program(RunOptions options) {
   try {
     return std::make_unique<Program>(std::move(options));
-  } catch (const SystemError& error) {
+  } catch (const std::exception& error) {  // A driver or a thread was refused.
     log(LogLevel::error, error.what());
     return nullptr;
   }
@@ -140,8 +165,9 @@ int run(Task<int> main, RunOptions options) {
     program->loop.run_once();
   }
   if (!program->branch.finished) {
-    log(LogLevel::error, "stopped without having drained; still running:\n" +
-                             program->loop.describe_tasks());
+    log(LogLevel::error,
+        "stopped without having drained; still running:\n" + program->describe_tasks());
+    if (program->crew) program->crew->leak();
     static_cast<void>(program.release());  // Never free what may be in flight.
     return 1;
   }

@@ -39,12 +39,20 @@ inline constexpr Limit stop_grace{"stop_grace", 5'000, "ms", AtLimit::close,
                                   "a soft stop becomes a hard cancel"};
 inline constexpr Limit drain_max{"drain_max", 5'000, "ms", AtLimit::report,
                                  "time tasks have to unwind after a hard cancel"};
+inline constexpr Limit report_wait{"report_wait", 200, "ms", AtLimit::report,
+                                   "a loop of several must say what still runs on it"};
 inline constexpr Limit shield_max{"shield_max", 5'000, "ms", AtLimit::close,
                                   "a shield or clean-up that was asked to stop is cancelled"};
 inline constexpr Limit blocking_threads{"blocking_threads", 16, "threads", AtLimit::wait,
                                         "threads of run_blocking per loop"};
 inline constexpr Limit blocking_queue{"blocking_queue", 1'024, "jobs", AtLimit::reject,
                                       "run_blocking jobs that wait for a thread"};
+inline constexpr Limit blocking_idle{"blocking_idle", 10'000, "ms", AtLimit::close,
+                                     "a blocking thread without work ends"};
+inline constexpr Limit cpu_threads_max{"cpu_threads_max", 256, "threads", AtLimit::wait,
+                                       "threads of run_cpu per process, else one per usable CPU"};
+inline constexpr Limit cpu_queue{"cpu_queue", 1'024, "jobs", AtLimit::reject,
+                                 "run_cpu jobs of one loop that wait for a thread"};
 
 // Drivers and streams.
 inline constexpr Limit ring_entries{"ring_entries", 256, "entries", AtLimit::wait,
@@ -86,9 +94,9 @@ inline constexpr Limit http_target_max{"http_target_max", 8'192, "bytes", AtLimi
                                        "request target: 414"};
 inline constexpr Limit http_body_max{"http_body_max", 1'048'576, "bytes", AtLimit::reject,
                                      "request body: 413"};
-inline constexpr Limit http_chunk_extensions_max{
-    "http_chunk_extensions_max", 4'096, "bytes", AtLimit::reject,
-    "chunk extensions of one chunked body: 413"};
+inline constexpr Limit http_chunk_extensions_max{"http_chunk_extensions_max", 4'096, "bytes",
+                                                 AtLimit::reject,
+                                                 "chunk extensions of one chunked body: 413"};
 inline constexpr Limit http_pipeline_max{"http_pipeline_max", 64, "requests", AtLimit::wait,
                                          "requests of one connection answered before a flush"};
 inline constexpr Limit http_drain_max{"http_drain_max", 65'536, "bytes", AtLimit::close,

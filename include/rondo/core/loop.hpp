@@ -27,13 +27,18 @@
 #include "rondo/base/time.hpp"
 #include "rondo/core/callback.hpp"
 #include "rondo/core/detail/chain.hpp"
+#include "rondo/core/detail/post_queue.hpp"
 #include "rondo/core/detail/timer_wheel.hpp"
 #include "rondo/core/task.hpp"
 #include "rondo/io/driver.hpp"
 
 namespace rondo {
 
+class LoopRef;
+
 namespace detail {
+
+struct LoopAnchor;
 
 /// Chooses the next ready entry; only simulations set one (they take it by the seed).
 class ReadyOrder {
@@ -68,14 +73,14 @@ struct LoopOptions {
 
 /// Plain numbers, copied; they only grow, except the first three.
 struct LoopStatistics {
-  std::uint64_t live_tasks = 0;       ///< started chains that have not ended
+  std::uint64_t live_tasks = 0;  ///< started chains that have not ended
   std::uint64_t armed_timers = 0;
   std::uint64_t services = 0;
   std::uint64_t iterations = 0;
-  std::uint64_t resumes = 0;          ///< ready entries run
+  std::uint64_t resumes = 0;  ///< ready entries run
   std::uint64_t posts = 0;
-  std::uint64_t wakes = 0;            ///< posts that had to wake the driver
-  std::uint64_t dropped_errors = 0;   ///< failed Task<Result<>> whose handle was dropped unread
+  std::uint64_t wakes = 0;           ///< posts that had to wake the driver
+  std::uint64_t dropped_errors = 0;  ///< failed Task<Result<>> whose handle was dropped unread
 };
 
 class Loop : private detail::LoopCore {
@@ -96,10 +101,14 @@ class Loop : private detail::LoopCore {
   bool run_once();
   /// One iteration that does not wait. False when nothing is left to do.
   bool poll();
+  /// Turns until `done` holds, also when there is no work. Who sets it, on this loop, calls
+  /// leave() too.
+  void run_until(const bool& done);
 
   /// Runs `f` in the ready phase of this or the next iteration, after what is queued already.
   template <class F>
   CallbackHandle call_soon(F f) {
+    assert_here();
     auto* node = new detail::CallbackOf<F>(std::move(f));
     ready.push_back(*node);
     return CallbackHandle(*node);
@@ -141,6 +150,9 @@ class Loop : private detail::LoopCore {
   void request_stop() noexcept;
   bool stop_requested() const noexcept { return stop_seen_; }
 
+  /// This loop for other threads, and for holding longer than it lives (core/loop_ref.hpp).
+  LoopRef ref() noexcept;
+
   /// The driver's clock, read now.
   TimePoint now() noexcept { return driver_->now(); }
   WallTime wall_time() noexcept { return WallTime(Duration(driver_->time(io::Clock::wall))); }
@@ -166,15 +178,35 @@ class Loop : private detail::LoopCore {
     add_service(&k_key, std::move(made));
     return reference;
   }
-  void arm(detail::Timer& timer) noexcept { wheel_.arm(timer); }
-  void disarm(detail::Timer& timer) noexcept { wheel_.disarm(timer); }
-  void add_prepare_hook(detail::LoopHook& hook) noexcept { prepare_hooks_.push_back(hook); }
-  void add_stop_hook(detail::LoopHook& hook) noexcept { stop_hooks_.push_back(hook); }
+  void arm(detail::Timer& timer) noexcept {
+    assert_here();
+    wheel_.arm(timer);
+  }
+  void disarm(detail::Timer& timer) noexcept {
+    assert_here();
+    wheel_.disarm(timer);
+  }
+  void add_prepare_hook(detail::LoopHook& hook) noexcept {
+    assert_here();
+    prepare_hooks_.push_back(hook);
+  }
+  void add_stop_hook(detail::LoopHook& hook) noexcept {
+    assert_here();
+    stop_hooks_.push_back(hook);
+  }
   /// Queues something whose last operation has completed for the close phase.
   void close_later(detail::Ready& entry) noexcept { closing_.push_back(entry); }
   void note_dropped_error() noexcept { ++statistics_.dropped_errors; }
   /// The iteration at hand does not wait in its poll phase.
   void leave() noexcept { leave_ = true; }
+  /// Its end has begun: nothing is started any more.
+  bool ending() const noexcept { return ending_; }
+  /// The caller is on this loop's thread (semantics.md rule 1). Free in release builds.
+  void assert_here() const noexcept {
+    RONDO_DEBUG_ASSERT(thread_ == detail::this_thread_tag(),
+                       "a loop was used on another thread than its own: only post() and "
+                       "request_stop() may be; hold a LoopRef, or use on()");
+  }
   /// Something can run without waiting for kernel or time.
   bool has_ready() const noexcept;
   /// A time at or shortly before the earliest timer; k_no_deadline without one.
@@ -220,7 +252,9 @@ class Loop : private detail::LoopCore {
  private:
   struct ServiceNode;
 
+  const void* const thread_ = detail::this_thread_tag();
   Owned<io::Driver> driver_;
+  detail::LoopAnchor* const anchor_;
   detail::TimerWheel wheel_;
   Owned<detail::ReadyOrder> order_;
   IntrusiveList<detail::Chain, detail::InLoop> chains_;
@@ -234,14 +268,17 @@ class Loop : private detail::LoopCore {
   int ready_budget_;
   bool leave_ = false;
   bool stop_seen_ = false;
+  bool ending_ = false;
   std::atomic<bool> stop_asked_{false};
   std::atomic<std::uint64_t> wakes_{0};
-  alignas(64) std::atomic<detail::Ready*> posted_{nullptr};  // Written by other threads.
-  std::atomic<int> wakers_{0};  ///< other threads that may still touch the driver
+  detail::PostQueue posted_;
 };
 
 struct Loop::Entered {
-  explicit Entered(Loop& loop) noexcept : before(detail::t_core) { detail::t_core = &loop; }
+  explicit Entered(Loop& loop) noexcept : before(detail::t_core) {
+    loop.assert_here();
+    detail::t_core = &loop;
+  }
   Entered(const Entered&) = delete;
   ~Entered() { detail::t_core = before; }
   detail::LoopCore* before;
@@ -266,6 +303,7 @@ namespace detail {
 inline void begin(Chain& chain, PromiseBase& root) noexcept {
   root.chain = &chain;
   root.parent = nullptr;
+  chain.home = &core();
   chain.frame = &root;
   chain.run = [](Ready& entry) {
     auto& self = static_cast<Chain&>(entry);
@@ -277,8 +315,10 @@ inline void begin(Chain& chain, PromiseBase& root) noexcept {
     static_cast<Chain&>(waiter).leaf = nullptr;
     waiter.run = &run_unwind;
   };
-  if (chain.cancelled) chain.run = &run_unwind;
-  else chain.leaf = &chain;
+  if (chain.cancelled)
+    chain.run = &run_unwind;
+  else
+    chain.leaf = &chain;
   Loop::current().link_chain(chain);
   core().ready.push_back(chain);
 }
@@ -340,6 +380,11 @@ Lifted<T> Loop::run(Task<T> main) {
 
 struct RunOptions {
   LoopOptions loop = {};
+  /// Loops of the program, each after the first on a thread of its own; 0: one for each usable
+  /// CPU. More than one takes `loop.driver`, not `loop.own_driver` (core/runtime.hpp).
+  std::size_t loops = 1;
+  /// Each loop's thread stays on one CPU.
+  bool pin = false;
   /// SIGINT and SIGTERM become a soft stop; a second one cancels at once.
   bool handle_signals = true;
   Duration grace = std::chrono::milliseconds(limits::stop_grace.value);
@@ -348,7 +393,8 @@ struct RunOptions {
 
 /// Runs a program: a loop, `main` on it, and the graceful stop in one call. SIGINT or SIGTERM (or
 /// request_stop) is a soft stop; after `grace` everything is cancelled; what has not unwound after
-/// `drain_max` is reported and leaked on purpose.
+/// `drain_max` is reported and leaked on purpose. With several loops each step reaches all;
+/// signals are taken by the first.
 /// Returns the process's exit status: main's int (or 0); 1 when it failed, threw or did not drain.
 int run(Task<int> main, RunOptions options = {});
 int run(Task<> main, RunOptions options = {});

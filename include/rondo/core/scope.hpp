@@ -69,6 +69,11 @@ class Scope {
   auto start(F&& f, A&&... args);
   template <class F, class... A>
   auto start(Named name, F&& f, A&&... args);
+  /// Starts `f(args...)` on another loop, as a child of this scope like any other: the scope is
+  /// not left before it has ended there, and its exception cancels its siblings here. The handle
+  /// is that of a Task<Result<...>>; the errors are on()'s. Defined in core/on.hpp.
+  template <class F, class... A>
+  auto start_on(const LoopRef& target, F&& f, A&&... args);
 
   /// Asks every child and the body to end. Idempotent; new children start cancelled.
   void cancel(CancelReason reason = {"scope.cancel"}) noexcept;

@@ -352,12 +352,14 @@ inline void park(Waiter& waiter, void (*cancel)(Waiter&) noexcept) noexcept {
 }
 /// Its wait is over: the frame will run.
 inline void wake(Waiter& waiter) noexcept {
+  waiter.frame->chain->assert_here();
   waiter.frame->chain->leaf = nullptr;
   waiter.run = &run_resume;
   core().ready.push_back(waiter);
 }
 /// Its wait ended by cancellation: the frames will be destroyed.
 inline void strike(Waiter& waiter) noexcept {
+  waiter.frame->chain->assert_here();
   waiter.frame->chain->leaf = nullptr;
   waiter.run = &run_unwind;
   core().ready.push_back(waiter);

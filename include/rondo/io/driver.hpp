@@ -9,7 +9,7 @@
 // an in-memory network). Clock, randomness and the kernel enter a loop only through here. Loops
 // own their driver; nobody else calls it. The rules about operations stand in io/operation.hpp.
 // Completions are delivered by calling the operation's on_complete inside of wait().
-// Thread rule: the thread that runs the loop, except wake().
+// Thread rule: the thread that runs the loop, except wake() and time().
 #pragma once
 
 #include <cstddef>
@@ -74,7 +74,7 @@ class Driver {
   /// Makes a wait() that blocks, or the next one to block, return. Any thread. Coalesced.
   virtual void wake() noexcept = 0;
 
-  /// Nanoseconds: since an arbitrary start (monotonic), since 1970 (wall).
+  /// Nanoseconds: since an arbitrary start (monotonic), since 1970 (wall). Any thread.
   virtual std::int64_t time(Clock clock) noexcept = 0;
 
   /// Fills `into` with random bytes: from the kernel, or from the seed.

@@ -9,6 +9,7 @@
 //   world.partition("server", "client");  world.run_for(30s);  world.heal();
 //   world.crash("server");  world.restart("server");
 //
+// world.host("server", "10.0.0.1", 4): a process with four loops, as a Runtime makes them.
 // Tasks are roots: the first exception out of one is rethrown by run_for/run_until.
 // Lifetime: the destructor cancels what is left on all hosts and runs until it has ended.
 // Thread rule: one thread. Everything here may be called from a task of any host, except the
@@ -73,8 +74,10 @@ class SimWorld {
   SimWorld& operator=(const SimWorld&) = delete;
   ~SimWorld();
 
-  /// Makes a host that is up and runs nothing yet. Its name resolves to `address`.
-  SimHost& host(std::string_view name, std::string_view address);
+  /// Makes a host that is up and runs nothing yet. Its name resolves to `address`. Its process has
+  /// `loops` loops, as rondo::run(main, {.loops = n}) makes them: what is started runs on the
+  /// first, loops() and on() reach the others, and all of them take turns in this one thread.
+  SimHost& host(std::string_view name, std::string_view address, std::size_t loops = 1);
   /// The host of that name, which must exist.
   SimHost& host(std::string_view name);
 

@@ -24,6 +24,7 @@ namespace {
 constexpr std::uint8_t k_settled = 1;  // driver_flags: the terminal completion is due
 constexpr int k_first_fd = 1 << 20;
 constexpr int k_fds_per_host = 1 << 16;
+constexpr int k_fds_per_loop_index = 1 << 26;  // Beyond those of a thousand hosts.
 // 2026-01-01T00:00:00Z, where simulated wall clocks begin.
 constexpr std::int64_t k_wall_start = 1'767'225'600'000'000'000;
 // A loop that turns so often without time moving waits for something that never comes.
@@ -38,7 +39,8 @@ SimDriver::SimDriver(World& world, Host& host, const SimDriverSetup& setup)
       setup_(setup),
       user_random_(world.seed() + static_cast<std::uint64_t>(host.index) + (host.boots++ << 32),
                    Random::k_user),
-      first_fd_(k_first_fd + host.index * k_fds_per_host),
+      first_fd_(k_first_fd + host.index * k_fds_per_host +
+                setup.loop_index * k_fds_per_loop_index),
       self_(std::make_shared<SimDriver*>(this)) {}
 
 SimDriver::SimDriver(const SimDriverOptions& options)

@@ -51,6 +51,7 @@ struct SimDriverSetup {
   std::uint32_t buffer_size = 4'096;
   std::size_t descriptors_max = 65'536;  ///< at the limit: -EMFILE
   bool stepped = false;                  ///< somebody else moves the clock
+  int loop_index = 0;                    ///< which loop of its host's process it serves
 };
 
 class SimDriver final : public Driver {

@@ -60,6 +60,9 @@ inline LoopCore& core() noexcept {
   return *t_core;
 }
 
+/// A number for this thread that no other living one has.
+inline const void* this_thread_tag() noexcept { return &t_core; }
+
 /// A suspended awaiter. `frame` is set by await_transform before await_ready is asked.
 struct Waiter : Ready {
   PromiseBase* frame = nullptr;
@@ -75,8 +78,16 @@ struct Chain : Waiter, TaggedLink<InLoop>, TaggedLink<InScope> {
   void (*ended)(Chain&, End) = nullptr;  ///< may free the chain: the last thing that happens
   Chain* parent = nullptr;               ///< the chain whose composite or scope this belongs to
   const char* name = nullptr;
+  LoopCore* home = nullptr;  ///< the loop it was started on; null: not started
   bool cancelled = false;
   bool finished = false;
+
+  /// Whoever wakes or cancels it runs on its loop. Free in release builds.
+  void assert_here() const noexcept {
+    RONDO_DEBUG_ASSERT(!home || home == t_core,
+                       "a task of one loop was woken or cancelled from another: events, channels "
+                       "and handles belong to one loop; use post(), a Promise or on()");
+  }
 };
 
 bool chain_cancelled(const PromiseBase& frame) noexcept;
@@ -89,6 +100,7 @@ void run_unwind(Ready& entry);
 
 /// Asks a chain to end. Idempotent, level-triggered, never inline.
 inline void request_cancel(Chain& chain) noexcept {
+  chain.assert_here();
   if (chain.cancelled) return;
   chain.cancelled = true;
   if (chain.leaf) chain.leaf->cancel(*chain.leaf);
