@@ -3,6 +3,7 @@
 #include "rondo/core/loop.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <thread>
 
 #include "rondo/core/loop_ref.hpp"
@@ -21,11 +22,18 @@ Loop::Loop(LoopOptions options)
       anchor_(new detail::LoopAnchor(*this)),
       order_(std::move(options.ready_order)),
       ready_budget_(options.ready_budget) {
+  RONDO_ASSERT(ready_budget_ > 0, "a ready_budget of at least 1, or nothing would ever run");
+  // Where waiting takes no time (simulation) there is nothing to gain.
+  if (driver_->probe().has_threads) spin_ = options.spin;
   wheel_.start_at(driver_->time(io::Clock::monotonic));
 }
 
 Loop::~Loop() {
   Entered entered(*this);
+  if (driver_->inherited()) {
+    abandon();
+    return;
+  }
   ending_ = true;
   // What LoopRefs have posted runs in the drain below; from here on they are refused.
   anchor_->gate.close();
@@ -43,6 +51,27 @@ Loop::~Loop() {
   }
   // A thread whose post was the last thing waited for may not have left wake() yet.
   while (!posted_.settled()) std::this_thread::yield();
+  unlink_hooks();
+  anchor_->drop();
+}
+
+void Loop::unlink_hooks() noexcept {
+  for (detail::HookList* list : {&prepare_, &idle_, &flush_, &check_}) list->unlink_all();
+}
+
+void Loop::abandon() noexcept {
+  // In a child process: tasks, services and what they wait for are the parent's. Nothing of them
+  // runs here, not even destructors, which would submit; their memory is leaked on purpose.
+  while (chains_.pop_front()) {
+  }
+  while (detail::CallbackNode* node = armed_callbacks_.pop_front()) {
+    node->state = detail::CallbackNode::State::done;  // Its handle may still be dropped.
+    wheel_.disarm(*node);
+  }
+  while (stop_hooks_.pop_front()) {
+  }
+  unlink_hooks();
+  anchor_->gate.close();
   anchor_->drop();
 }
 
@@ -57,6 +86,7 @@ bool Loop::run_once() {
 bool Loop::poll() {
   Entered entered(*this);
   iterate(Block::never);
+  if (hosted_) leave_to_host();
   return has_work();
 }
 
@@ -67,16 +97,19 @@ void Loop::run_until(const bool& done) {
 
 void Loop::run_forever() {
   Entered entered(*this);
-  while (has_work()) iterate(Block::while_work);
+  while (keeps_running()) iterate(Block::while_running);
 }
 
 void Loop::iterate(Block block) {
+  RONDO_ASSERT(!driver_->inherited(),
+               "this loop belongs to the parent process: after fork() make a new Loop");
   ++statistics_.iterations;
   run_timers();     // 1 timers
   run_pending();    // 2 pending
   run_ready();      // 3 ready
   run_prepare();    // 4 prepare
-  run_poll(block);  // 5 poll, 6 check: completions queue what waits for them
+  run_poll(block);  // 5 poll: completions queue what waits for them
+  check_.run();     // 6 check
   run_closing();    // 7 close
   leave_ = false;
 }
@@ -123,17 +156,15 @@ void Loop::run_ready() {
 }
 
 void Loop::run_prepare() {
-  for (detail::LoopHook* hook = prepare_hooks_.first(); hook;) {
-    detail::LoopHook* next = prepare_hooks_.next(*hook);
-    hook->run(*hook);
-    hook = next;
-  }
+  prepare_.run();
+  if (!idle_.empty() && !has_ready()) idle_.run();
+  flush_.run();
 }
 
 bool Loop::may_block(Block block) const noexcept {
   // Asked after the ready phase: the last task may have ended in it, and then nothing would
   // ever end the wait.
-  if (leave_ || has_ready()) return false;
+  if (leave_ || has_ready() || !idle_.empty()) return false;
   switch (block) {
     case Block::never:
       return false;
@@ -141,6 +172,8 @@ bool Loop::may_block(Block block) const noexcept {
       return true;
     case Block::while_work:
       return has_work();
+    case Block::while_running:
+      return keeps_running();
     case Block::while_in_flight:
       return in_flight();
   }
@@ -150,9 +183,23 @@ bool Loop::may_block(Block block) const noexcept {
 void Loop::run_poll(Block block) {
   if (!may_block(block)) {
     driver_->wait(io::Wait::poll, TimePoint{});
-  } else {
+  } else if (spin_ <= Duration::zero() || !spin()) {
     driver_->wait(io::Wait::block, next_deadline());
   }
+}
+
+/// True when something came, or a timer is due, before the loop would have slept.
+bool Loop::spin() {
+  ++statistics_.spins;
+  const TimePoint due = next_deadline();
+  const TimePoint end = std::min(deadline_after(now(), spin_), due);
+  do {
+    if (driver_->wait(io::Wait::poll, TimePoint{}) > 0 || has_ready()) {
+      ++statistics_.spins_hit;
+      return true;
+    }
+  } while (now() < end);
+  return end == due;
 }
 
 void Loop::run_closing() {
@@ -162,6 +209,30 @@ void Loop::run_closing() {
     entry->run(*entry);
     entry = next;
   }
+}
+
+Result<int> Loop::pollable_fd() {
+  Entered entered(*this);
+  const int fd = driver_->pollable_fd();
+  const Errc why = fd == -ENOTSUP ? Errc::not_supported : static_cast<Errc>(-fd);
+  if (fd < 0) return Error(why, "pollable_fd", driver_->probe().name);
+  hosted_ = true;
+  leave_to_host();  // What was queued before must not wait for the first poll().
+  return fd;
+}
+
+Duration Loop::poll_timeout() noexcept {
+  if (has_ready() || !idle_.empty()) return Duration::zero();
+  const TimePoint due = next_deadline();
+  if (due == k_no_deadline) return Duration::max();
+  return std::max(due - now(), Duration::zero());
+}
+
+/// The last word of an iteration before a host sleeps: prepare and poll may have been followed by
+/// hooks and by the close phase, which submit and arm too.
+void Loop::leave_to_host() {
+  const bool at_once = has_ready() || !idle_.empty();
+  driver_->wait(io::Wait::host, at_once ? TimePoint::min() : next_deadline());
 }
 
 bool Loop::has_ready() const noexcept {
@@ -175,6 +246,11 @@ TimePoint Loop::next_deadline() const noexcept {
 
 bool Loop::has_work() const noexcept {
   return live_chains_ > 0 || wheel_.count() > 0 || in_flight();
+}
+
+bool Loop::keeps_running() const noexcept {
+  // After a stop, time alone is no reason to go on.
+  return stop_seen_ ? live_chains_ > 0 || in_flight() : has_work();
 }
 
 bool Loop::in_flight() const noexcept {

@@ -9,47 +9,10 @@
 #include "rondo/core/event.hpp"
 #include "rondo/core/future.hpp"
 #include "rondo/core/offload.hpp"
+#include "spy_driver.hpp"
 
 namespace rondo::testing {
 namespace {
-
-/// Hands everything on to a real driver and notes how the loop asks.
-class SpyDriver final : public io::Driver {
- public:
-  template <class D>
-  explicit SpyDriver(D inner) : Driver(1, 64), inner_(inner.release()) {}
-
-  void submit(io::Operation& op) override { inner_->submit(op); }
-  void cancel(io::Operation& op) override {
-    ++cancels;
-    inner_->cancel(op);
-  }
-  std::size_t wait(io::Wait how, TimePoint deadline) override {
-    if (how == io::Wait::peek) ++peeks;
-    if (how == io::Wait::poll) ++polls;
-    if (how == io::Wait::block) ++blocks, last_deadline = deadline;
-    if (on_wait) on_wait(how);
-    return inner_->wait(how, deadline);
-  }
-  void wake() noexcept override {
-    ++wakes;
-    inner_->wake();
-  }
-  std::int64_t time(io::Clock clock) noexcept override { return inner_->time(clock); }
-  void random(ByteSpan into) noexcept override { inner_->random(into); }
-  io::Probe probe() const override { return inner_->probe(); }
-
-  int peeks = 0;
-  int polls = 0;
-  int blocks = 0;
-  int cancels = 0;
-  std::atomic<int> wakes = 0;
-  TimePoint last_deadline;
-  MoveFn<void(io::Wait)> on_wait;
-
- private:
-  std::unique_ptr<io::Driver> inner_;
-};
 
 class SemanticsLoop : public EveryDriver {
  protected:

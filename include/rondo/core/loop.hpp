@@ -27,6 +27,7 @@
 #include "rondo/base/time.hpp"
 #include "rondo/core/callback.hpp"
 #include "rondo/core/detail/chain.hpp"
+#include "rondo/core/detail/loop_hook.hpp"
 #include "rondo/core/detail/post_queue.hpp"
 #include "rondo/core/detail/timer_wheel.hpp"
 #include "rondo/core/task.hpp"
@@ -47,11 +48,6 @@ class ReadyOrder {
   virtual Ready* pick(IntrusiveQueue<Ready>& ready) = 0;
 };
 
-/// A hook of the prepare phase or of a soft stop; linked into the loop by its owner.
-struct LoopHook : ListLink {
-  void (*run)(LoopHook&) = nullptr;
-};
-
 /// What a layer keeps once per loop (sockets, pools); destroyed with the loop, last made first.
 class LoopService {
  public:
@@ -62,10 +58,18 @@ class LoopService {
 
 }  // namespace detail
 
+template <class T>
+class MainTask;
+
 struct LoopOptions {
   io::DriverOptions driver = {};
-  /// Resumes per iteration (limits::resumes_per_iteration).
+  /// Resumes per iteration, at least 1: what is ready beyond waits for the next one, after a look
+  /// at the kernel (limits::resumes_per_iteration).
   int ready_budget = 128;
+  /// Before it sleeps the loop asks the driver again and again for up to this long: what comes in
+  /// between is answered without the cost of sleeping and waking, and a CPU is kept busy. Zero:
+  /// sleeps at once. Ignored under simulation, where waiting takes no time.
+  Duration spin = Duration::zero();
   /// A driver made by the caller, such as a simulation's; replaces `driver`.
   Owned<io::Driver> own_driver = nullptr;
   Owned<detail::ReadyOrder> ready_order = nullptr;
@@ -80,6 +84,8 @@ struct LoopStatistics {
   std::uint64_t resumes = 0;  ///< ready entries run
   std::uint64_t posts = 0;
   std::uint64_t wakes = 0;           ///< posts that had to wake the driver
+  std::uint64_t spins = 0;           ///< waits that LoopOptions::spin began without sleeping
+  std::uint64_t spins_hit = 0;       ///< of them, those in which there was work before the end
   std::uint64_t dropped_errors = 0;  ///< failed Task<Result<>> whose handle was dropped unread
 };
 
@@ -95,15 +101,31 @@ class Loop : private detail::LoopCore {
   template <class T>
   Lifted<T> run(Task<T> main);
 
-  /// Runs until nothing but internal work is left, or a stop was requested and all has unwound.
+  /// Starts `main` without running it: somebody else turns the loop by the calls below.
+  template <class T>
+  MainTask<T> start(Task<T> main);
+
+  /// Runs until nothing but internal work is left, or until a stop was requested and all tasks
+  /// have unwound; callbacks whose time has not come by then are dropped at the loop's end.
   void run_forever();
-  /// One iteration that waits when nothing is ready. False when nothing is left to do.
+  /// One iteration that waits when nothing is ready and something is to come. False when nothing
+  /// is left to do; a stop request ends the wait.
   bool run_once();
   /// One iteration that does not wait. False when nothing is left to do.
   bool poll();
   /// Turns until `done` holds, also when there is no work. Who sets it, on this loop, calls
   /// leave() too.
   void run_until(const bool& done);
+
+  /// For a foreign loop that turns this one (docs/howto/embed-in-another-loop.md): a descriptor
+  /// that is readable, level-triggered, while poll() has something to do: a completion, a post, a
+  /// timer. The host never reads it, never closes it, and calls poll() when it is readable and
+  /// after it has called anything of this loop but post().
+  /// Errors: not_supported under simulation, whose time no host can wait for.
+  Result<int> pollable_fd();
+  /// How long a host that polls without a descriptor may sleep before the next poll(): zero when
+  /// something is ready, Duration::max() when no timer is armed.
+  Duration poll_timeout() noexcept;
 
   /// Runs `f` in the ready phase of this or the next iteration, after what is queued already.
   template <class F>
@@ -142,6 +164,26 @@ class Loop : private detail::LoopCore {
     };
     post_entry(*node);
   }
+  /// Runs `f` in the prepare phase of every iteration, before collected output leaves: what it
+  /// writes goes out with it, what it makes ready keeps the loop from waiting.
+  template <class F>
+  Hook on_prepare(F f) {
+    return add_hook(prepare_, std::move(f));
+  }
+  /// Runs `f` in the check phase of every iteration: completions have been taken, what waited for
+  /// them is ready and has not run.
+  template <class F>
+  Hook on_check(F f) {
+    return add_hook(check_, std::move(f));
+  }
+  /// Runs `f` after the prepare hooks of every iteration that would wait because nothing is ready.
+  /// While there is an idle hook the loop does not wait: for work in small pieces; remove it with
+  /// the last piece. Under simulation time stands still meanwhile.
+  template <class F>
+  Hook on_idle(F f) {
+    return add_hook(idle_, std::move(f));
+  }
+
   /// Queues an entry that the caller owns; it must live until it has run. Any thread.
   void post_entry(detail::Ready& entry) noexcept;
 
@@ -186,9 +228,10 @@ class Loop : private detail::LoopCore {
     assert_here();
     wheel_.disarm(timer);
   }
+  /// Runs after the users' prepare hooks: what they have written leaves in the same batch.
   void add_prepare_hook(detail::LoopHook& hook) noexcept {
     assert_here();
-    prepare_hooks_.push_back(hook);
+    flush_.push_back(hook);
   }
   void add_stop_hook(detail::LoopHook& hook) noexcept {
     assert_here();
@@ -221,10 +264,11 @@ class Loop : private detail::LoopCore {
 
  private:
   /// Whether an iteration may wait in its poll phase.
-  enum class Block : std::uint8_t { never, always, while_work, while_in_flight };
+  enum class Block : std::uint8_t { never, always, while_work, while_running, while_in_flight };
 
   void iterate(Block block);
   bool may_block(Block block) const noexcept;
+  bool keeps_running() const noexcept;
   bool in_flight() const noexcept;
   void run_timers();
   void run_pending();
@@ -233,8 +277,19 @@ class Loop : private detail::LoopCore {
   void run_ready();
   void run_prepare();
   void run_poll(Block block);
+  bool spin();
   void run_closing();
+  void leave_to_host();
   void drain() noexcept;
+  void abandon() noexcept;
+  void unlink_hooks() noexcept;
+  template <class F>
+  Hook add_hook(detail::HookList& to, F f) {
+    assert_here();
+    auto* node = new detail::HookOf<F>(std::move(f));
+    to.push_back(*node);
+    return Hook(*node);
+  }
   void arm_callback(detail::CallbackNode& node, TimePoint when) noexcept;
   detail::LoopService* find_service(const void* key) noexcept;
   void add_service(const void* key, Owned<detail::LoopService> service);
@@ -259,13 +314,18 @@ class Loop : private detail::LoopCore {
   Owned<detail::ReadyOrder> order_;
   IntrusiveList<detail::Chain, detail::InLoop> chains_;
   IntrusiveList<detail::CallbackNode> armed_callbacks_;
-  IntrusiveList<detail::LoopHook> prepare_hooks_;
+  detail::HookList prepare_;
+  detail::HookList idle_;
+  detail::HookList flush_;
+  detail::HookList check_;
   IntrusiveList<detail::LoopHook> stop_hooks_;
   IntrusiveQueue<detail::Ready> closing_;
   ServiceNode* services_ = nullptr;
   std::uint64_t live_chains_ = 0;
   LoopStatistics statistics_;
   int ready_budget_;
+  Duration spin_ = Duration::zero();
+  bool hosted_ = false;  ///< pollable_fd() was asked for: poll() leaves it ready for the host
   bool leave_ = false;
   bool stop_seen_ = false;
   bool ending_ = false;
@@ -355,27 +415,71 @@ struct Branch : Chain {
 
 }  // namespace detail
 
+/// The main task of a loop that somebody else turns.
+///
+///   Loop loop;
+///   MainTask<int> main = loop.start(serve());
+///   while (!main.done()) loop.run_once();     // or a foreign loop calls loop.poll()
+///   int n = main.take().or_throw();
+///
+/// Lifetime: dies after its task has ended (checked) and before its loop.
+template <class T>
+class [[nodiscard("the loop must turn until its main task has ended")]] MainTask {
+ public:
+  MainTask(Loop& loop, Task<T> task) : loop_(loop) {
+    Loop::Entered entered(loop);
+    branch_.back = &loop;
+    branch_.start(
+        std::move(task),
+        [](detail::Chain& chain, detail::End how) {
+          auto& self = static_cast<detail::Branch<T>&>(chain);
+          self.over(how);
+          static_cast<Loop*>(self.back)->leave();
+        },
+        nullptr);
+  }
+  MainTask(const MainTask&) = delete;
+  MainTask& operator=(const MainTask&) = delete;
+  ~MainTask() {
+    RONDO_ASSERT(done(), "a main task was dropped before its end: turn its loop until done()");
+    Loop::Entered entered(loop_);  // What the task was given dies on its loop.
+    branch_.free_frame();
+  }
+
+  bool done() const noexcept { return branch_.finished; }
+  /// Asks it to end; it is done when everything inside has unwound.
+  void cancel() noexcept {
+    Loop::Entered entered(loop_);
+    if (!done()) detail::request_cancel(branch_);
+  }
+  /// What it returned, once: Errc::cancelled when it was cancelled. Rethrows its exception.
+  Lifted<T> take() {
+    RONDO_ASSERT(done(), "a main task has no result before its end: turn its loop until done()");
+    if (branch_.how == detail::End::cancelled) return Errc::cancelled;
+    if constexpr (std::is_void_v<T>) {
+      branch_.take();
+      return {};
+    } else {
+      return branch_.take();
+    }
+  }
+
+ private:
+  Loop& loop_;
+  detail::Branch<T> branch_;
+};
+
+template <class T>
+MainTask<T> Loop::start(Task<T> main) {
+  return MainTask<T>(*this, std::move(main));
+}
+
 template <class T>
 Lifted<T> Loop::run(Task<T> main) {
   Entered entered(*this);
-  detail::Branch<T> branch;
-  branch.back = this;
-  branch.start(
-      std::move(main),
-      [](detail::Chain& chain, detail::End how) {
-        auto& self = static_cast<detail::Branch<T>&>(chain);
-        self.over(how);
-        static_cast<Loop*>(self.back)->leave();
-      },
-      nullptr);
-  while (!branch.finished) iterate(Block::always);
-  if (branch.how == detail::End::cancelled) return Errc::cancelled;
-  if constexpr (std::is_void_v<T>) {
-    branch.take();
-    return {};
-  } else {
-    return branch.take();
-  }
+  MainTask<T> task(*this, std::move(main));
+  while (!task.done()) iterate(Block::always);
+  return task.take();
 }
 
 struct RunOptions {

@@ -47,12 +47,14 @@ EpollDriver::EpollDriver(const DriverOptions& options, bool precise_waits)
 }
 
 EpollDriver::~EpollDriver() {
-  RONDO_ASSERT(in_flight_ == 0, "a driver was destroyed with operations in flight: drain it first");
+  RONDO_ASSERT(in_flight_ == 0 || inherited(),
+               "a driver was destroyed with operations in flight: drain it first");
 }
 
 void EpollDriver::submit(Operation& op) {
   RONDO_ASSERT(!op.in_flight(), "an operation was submitted twice: wait for its completion");
   RONDO_ASSERT(op.on_complete, "an operation needs on_complete before it is submitted");
+  check_process();
   ++op.generation;
   ++statistics_.submissions;
   if (is_immediate(op.kind)) {
@@ -89,7 +91,9 @@ void EpollDriver::enqueue(Operation& op) noexcept {
 }
 
 std::size_t EpollDriver::wait(Wait how, TimePoint deadline) {
+  check_process();
   const std::uint64_t before = statistics_.completions;
+  if (how == Wait::host) return leave_to_host(deadline), 0;
   if (how == Wait::peek) return 0;  // Nothing completes without a call.
   run_queue();
   const bool completed = statistics_.completions != before;
@@ -132,6 +136,17 @@ bool EpollDriver::collect(TimePoint deadline) {
                          deadline != Poller::k_now && now() >= deadline;
   if (woken || timed_out) run_queue();
   return woken || timed_out;
+}
+
+int EpollDriver::pollable_fd() {
+  const int error = poller_.make_timer();
+  return error < 0 ? error : poller_.fd();
+}
+
+void EpollDriver::leave_to_host(TimePoint deadline) noexcept {
+  // What is queued is tried in a wait(): the host comes back for it.
+  if (queue_.head || (deadline != k_no_deadline && deadline <= now())) return wake_.fire();
+  poller_.arm_timer(deadline);
 }
 
 void EpollDriver::on_event(const epoll_event& event) {

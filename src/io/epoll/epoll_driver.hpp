@@ -32,7 +32,11 @@ class EpollDriver final : public Driver {
   void submit(Operation& op) override;
   void cancel(Operation& op) override;
   std::size_t wait(Wait how, TimePoint deadline) override;
-  void wake() noexcept override { wake_.fire(); }
+  void wake() noexcept override {
+    check_process();
+    wake_.fire();
+  }
+  int pollable_fd() override;
   std::int64_t time(Clock clock) noexcept override { return kernel::read_clock(clock); }
   void random(ByteSpan into) noexcept override { kernel::fill_random(into); }
   Probe probe() const override;
@@ -54,6 +58,7 @@ class EpollDriver final : public Driver {
   void enqueue(Operation& op) noexcept;
   void run_queue();
   bool collect(TimePoint deadline);
+  void leave_to_host(TimePoint deadline) noexcept;
   void on_event(const epoll_event& event);
 
   void run(Operation& op);

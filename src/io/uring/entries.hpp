@@ -11,7 +11,7 @@
 namespace rondo::io::uring {
 
 /// What a completion answers. Kept in the low bits of user_data, which addresses leave free.
-enum class Tag : std::uint64_t { operation = 0, stop = 1, wake = 2 };
+enum class Tag : std::uint64_t { operation, stop, wake, alarm, alarm_moved };
 
 inline constexpr std::uint64_t k_tag_mask = 7;
 inline constexpr std::uint64_t k_address_mask = 0x0000'ffff'ffff'fff8;

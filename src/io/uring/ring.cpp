@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/uring/ring.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "io/kernel.hpp"
 #include "io/uring/abi.hpp"
@@ -15,8 +18,9 @@ namespace {
 
 // Every operation of the driver; all are in Linux 5.6, a sandbox may still leave some out.
 constexpr int k_operations[] = {
-    IORING_OP_ACCEPT, IORING_OP_RECV,  IORING_OP_CONNECT,  IORING_OP_SEND,  IORING_OP_SENDMSG,
-    IORING_OP_READ,   IORING_OP_WRITE, IORING_OP_POLL_ADD, IORING_OP_CLOSE, IORING_OP_ASYNC_CANCEL};
+    IORING_OP_ACCEPT,  IORING_OP_RECV,  IORING_OP_CONNECT,      IORING_OP_SEND,
+    IORING_OP_SENDMSG, IORING_OP_READ,  IORING_OP_WRITE,        IORING_OP_POLL_ADD,
+    IORING_OP_CLOSE,   IORING_OP_ASYNC_CANCEL, IORING_OP_TIMEOUT, IORING_OP_TIMEOUT_REMOVE};
 
 __kernel_timespec to_timespec(std::int64_t ns) noexcept {
   return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
@@ -94,6 +98,12 @@ Ring::~Ring() {
   io_uring_register_sync_cancel(&ring_, &all);
   io_uring_unregister_buf_ring(&ring_, 0);
   io_uring_queue_exit(&ring_);
+}
+
+void Ring::abandon() noexcept {
+  // By hand: io_uring_queue_exit() would unmap whatever stands where the queues stand in the
+  // parent, and cancelling would reach the parent's operations.
+  if (std::exchange(open_, false)) ::close(ring_.ring_fd);
 }
 
 unsigned Ring::publish() noexcept {

@@ -63,6 +63,11 @@ class Ring {
     }
   }
 
+  /// Becomes readable with a completion; never handed to another thread's enter.
+  int fd() const noexcept { return ring_.ring_fd; }
+  /// In a child process: closes its copy of the descriptor. Its queues were not inherited.
+  void abandon() noexcept;
+
   bool is_open() const noexcept { return open_; }
   bool has_absolute_timeouts() const noexcept { return absolute_timeouts_; }
   unsigned entries() const noexcept { return *ring_.sq.kring_entries; }

@@ -27,7 +27,8 @@ UringDriver::UringDriver(const DriverOptions& options)
 }
 
 UringDriver::~UringDriver() {
-  RONDO_ASSERT(in_flight_ == 0, "a driver was destroyed with operations in flight: drain it first");
+  if (inherited()) ring_.abandon();
+  RONDO_ASSERT(in_flight_ == 0 || inherited(), "a driver was destroyed with operations in flight: drain it first");
 }
 
 // --- submitting ---
@@ -35,6 +36,7 @@ UringDriver::~UringDriver() {
 void UringDriver::submit(Operation& op) {
   RONDO_ASSERT(!op.in_flight(), "an operation was submitted twice: wait for its completion");
   RONDO_ASSERT(op.on_complete, "an operation needs on_complete before it is submitted");
+  check_process();
   ++op.generation;
   ++statistics_.submissions;
   if (is_immediate(op.kind)) {
@@ -84,6 +86,7 @@ void UringDriver::fail(Operation& op, std::int32_t error) noexcept {
 
 void UringDriver::cancel(Operation& op) {
   if (op.state != OpState::submitted || op.kind == OpKind::close) return;
+  check_process();
   op.state = OpState::cancelling;
   const bool ended_already = op.driver_flags == k_in_backlog;
   if (ended_already) return;
@@ -155,6 +158,9 @@ void UringDriver::arm_wake() noexcept {
 // --- waiting ---
 
 std::size_t UringDriver::wait(Wait how, TimePoint deadline) {
+  check_process();
+  if (how == Wait::host) [[unlikely]]
+    return leave_to_host(deadline), 0;
   const std::uint64_t before = statistics_.completions;
   // What is delivered here is a reason not to wait below.
   if (failed_.head && deliver_failed() > 0 && how == Wait::block) how = Wait::poll;
@@ -196,6 +202,47 @@ void UringDriver::enter(Wait how, TimePoint deadline) {
       "the kernel refused to enter the ring: run a loop on the thread that made it");
 }
 
+// Readiness of the ring's descriptor is level-triggered: a completion that nobody has taken, or a
+// task work that would bring one, keeps it readable. What is left is to submit everything, and to
+// make a completion where the reason is one of ours.
+void UringDriver::leave_to_host(TimePoint deadline) {
+  if (!wake_armed_) arm_wake();
+  if (ring_.pending() > 0) {
+    ++statistics_.kernel_entries;
+    ring_.enter_to_submit();
+  }
+  const bool armed = wake_armed_ && !failed_.head && !backlog_.head && set_alarm(deadline);
+  if (!wake_armed_) arm_wake();  // The queue was full before.
+  if (!armed) wake_.fire();
+  if (ring_.pending() > 0) {
+    ++statistics_.kernel_entries;
+    ring_.enter_to_submit();
+  }
+}
+
+/// False when it cannot be, or the deadline has come.
+bool UringDriver::set_alarm(TimePoint deadline) noexcept {
+  if (deadline == k_no_deadline) return true;  // One that is still armed costs one look.
+  if (deadline <= now()) return false;
+  if (alarm_armed_ && deadline == alarm_at_) return true;
+  io_uring_sqe* sqe = ring_.try_entry();
+  if (!sqe) return false;
+  const std::int64_t ns = deadline.time_since_epoch().count();
+  alarm_time_ = {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
+  constexpr auto k_alarm = static_cast<std::uint64_t>(Tag::alarm);
+  if (alarm_armed_) {
+    // One that has gone off meanwhile cannot be moved, and its completion says so to the host.
+    io_uring_prep_timeout_update(sqe, &alarm_time_, k_alarm, IORING_TIMEOUT_ABS);
+    sqe->user_data = static_cast<std::uint64_t>(Tag::alarm_moved);
+  } else {
+    io_uring_prep_timeout(sqe, &alarm_time_, 0, IORING_TIMEOUT_ABS);
+    sqe->user_data = k_alarm;
+  }
+  alarm_armed_ = true;
+  alarm_at_ = deadline;
+  return true;
+}
+
 std::size_t UringDriver::deliver_failed() {
   OpQueue now = std::exchange(failed_, {});
   std::size_t count = 0;
@@ -210,7 +257,9 @@ std::size_t UringDriver::deliver_failed() {
 
 void UringDriver::on_completion(std::uint64_t data, std::int32_t result, std::uint32_t flags) {
   const Tag tag = tag_of(data);
-  if (tag == Tag::wake) [[unlikely]] {
+  if (tag >= Tag::wake) [[unlikely]] {
+    if (tag == Tag::alarm) alarm_armed_ = false;
+    if (tag != Tag::wake) return;
     wake_armed_ = false;
     wake_.clear();
     return;

@@ -36,7 +36,11 @@ class UringDriver final : public Driver {
   void submit(Operation& op) override;
   void cancel(Operation& op) override;
   std::size_t wait(Wait how, TimePoint deadline) override;
-  void wake() noexcept override { wake_.fire(); }
+  void wake() noexcept override {
+    check_process();
+    wake_.fire();
+  }
+  int pollable_fd() override { return ring_.fd(); }
   std::int64_t time(Clock clock) noexcept override { return kernel::read_clock(clock); }
   void random(ByteSpan into) noexcept override { kernel::fill_random(into); }
   Probe probe() const override;
@@ -50,6 +54,8 @@ class UringDriver final : public Driver {
   void prepare_stop(Operation& op, io_uring_sqe& sqe) noexcept;
   void drain_backlog() noexcept;
   void arm_wake() noexcept;
+  void leave_to_host(TimePoint deadline);
+  bool set_alarm(TimePoint deadline) noexcept;
 
   void enter(Wait how, TimePoint deadline);
   std::size_t deliver_failed();
@@ -64,6 +70,9 @@ class UringDriver final : public Driver {
   kernel::WakeFd wake_;
   std::uint64_t wake_count_ = 0;  ///< what the armed read of the wake descriptor writes
   bool wake_armed_ = false;
+  bool alarm_armed_ = false;  ///< a time-out on the ring that makes pollable_fd() readable
+  TimePoint alarm_at_;
+  __kernel_timespec alarm_time_{};
   kernel::Signals signals_;
   bool signal_in_flight_ = false;
   std::uint64_t in_flight_ = 0;
