@@ -22,6 +22,7 @@
 #include "rondo/core/channel.hpp"
 #include "rondo/core/event.hpp"
 #include "rondo/core/future.hpp"
+#include "rondo/core/interval.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/loop_ref.hpp"
 #include "rondo/core/mutex.hpp"

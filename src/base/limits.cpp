@@ -5,10 +5,10 @@ namespace rondo::limits {
 namespace {
 
 constexpr Limit k_all[] = {
-    resumes_per_iteration, ready_awaits_per_resume, stop_grace,         drain_max,
-    report_wait,           shield_max,              blocking_threads,   blocking_queue,
-    blocking_idle,
-    cpu_threads_max,       cpu_queue,               ring_entries,
+    resumes_per_iteration, ready_awaits_per_resume, next_in_a_row,      stop_grace,
+    drain_max,             report_wait,             shield_max,         blocking_threads,
+    blocking_queue,        blocking_idle,           cpu_threads_max,    cpu_queue,
+    ring_entries,
     buffer_count,          buffer_size,             unread_max,         unread_buffers_max,
     loans_max,             cork_block,              cork_max,           shared_copy_max,
     line_max,              accepted_max,            backlog,            linger_max,

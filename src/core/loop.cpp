@@ -138,21 +138,38 @@ void Loop::note_stop() {
   while (detail::LoopHook* hook = stop_hooks_.pop_front()) hook->run(*hook);
 }
 
+/// The next slot before the queue; under a seeded order there is only the queue.
+detail::Ready* Loop::take_ready() {
+  constexpr int k_in_a_row = static_cast<int>(limits::next_in_a_row.value);
+  detail::Ready* entry = std::exchange(next, nullptr);
+  if (entry) {
+    ++next_in_a_row_;
+    ++statistics_.next_slots;
+  } else {
+    next_in_a_row_ = 0;
+    entry = order_ ? order_->pick(ready) : ready.pop_front();
+  }
+  next_open = next_in_a_row_ < k_in_a_row && !order_;
+  return entry;
+}
+
 void Loop::run_ready() {
   constexpr int k_peek_every = 61;  // Prime, so that it does not beat with users' own batches.
   constexpr int k_awaits = static_cast<int>(limits::ready_awaits_per_resume.value);
   int until_peek = k_peek_every;
   for (int left = ready_budget_; left > 0; --left) {
-    detail::Ready* entry = order_ ? order_->pick(ready) : ready.pop_front();
+    detail::Ready* entry = take_ready();
     if (!entry) break;
     ++statistics_.resumes;
     await_budget = k_awaits;
     entry->run(*entry);
+    next_open = false;  // What completions and timers wake stands in the queue.
     if (--until_peek == 0) {
       until_peek = k_peek_every;
       driver_->wait(io::Wait::peek, TimePoint{});
     }
   }
+  next_open = false;
 }
 
 void Loop::run_prepare() {
@@ -236,7 +253,7 @@ void Loop::leave_to_host() {
 }
 
 bool Loop::has_ready() const noexcept {
-  return !ready.empty() || !closing_.empty() || !posted_.empty() ||
+  return next || !ready.empty() || !closing_.empty() || !posted_.empty() ||
          (stop_asked_.load(std::memory_order_acquire) && !stop_seen_);
 }
 

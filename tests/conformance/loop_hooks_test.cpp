@@ -87,8 +87,10 @@ TEST_P(LoopHooks, a_hook_may_remove_itself_the_next_and_the_one_before) {
     EXPECT_EQ(captures, 3);
     at.poll();
     EXPECT_EQ(captures, 2);
-    if (victim == 2) EXPECT_EQ(order, (Order{"0", "1"}));
-    else EXPECT_EQ(order, (Order{"0", "1", "2"}));
+    if (victim == 2)
+      EXPECT_EQ(order, (Order{"0", "1"}));
+    else
+      EXPECT_EQ(order, (Order{"0", "1", "2"}));
     order.clear();
     at.poll();
     EXPECT_EQ(order.size(), 2u);

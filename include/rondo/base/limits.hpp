@@ -35,6 +35,9 @@ inline constexpr Limit resumes_per_iteration{
 inline constexpr Limit ready_awaits_per_resume{
     "ready_awaits_per_resume", 128, "awaits", AtLimit::wait,
     "awaits that were ready at once before the task goes to the end of the queue"};
+inline constexpr Limit next_in_a_row{
+    "next_in_a_row", 3, "resumes", AtLimit::wait,
+    "resumes through the next slot before the ready queue has its turn"};
 inline constexpr Limit stop_grace{"stop_grace", 5'000, "ms", AtLimit::close,
                                   "a soft stop becomes a hard cancel"};
 inline constexpr Limit drain_max{"drain_max", 5'000, "ms", AtLimit::report,

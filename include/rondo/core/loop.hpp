@@ -81,7 +81,8 @@ struct LoopStatistics {
   std::uint64_t armed_timers = 0;
   std::uint64_t services = 0;
   std::uint64_t iterations = 0;
-  std::uint64_t resumes = 0;  ///< ready entries run
+  std::uint64_t resumes = 0;     ///< ready entries run
+  std::uint64_t next_slots = 0;  ///< of them, those that came through the next slot
   std::uint64_t posts = 0;
   std::uint64_t wakes = 0;           ///< posts that had to wake the driver
   std::uint64_t spins = 0;           ///< waits that LoopOptions::spin began without sleeping
@@ -275,6 +276,7 @@ class Loop : private detail::LoopCore {
   void take_posted();
   void note_stop();
   void run_ready();
+  detail::Ready* take_ready();
   void run_prepare();
   void run_poll(Block block);
   bool spin();
@@ -324,6 +326,7 @@ class Loop : private detail::LoopCore {
   std::uint64_t live_chains_ = 0;
   LoopStatistics statistics_;
   int ready_budget_;
+  int next_in_a_row_ = 0;  ///< resumes through the next slot since one from the queue
   Duration spin_ = Duration::zero();
   bool hosted_ = false;  ///< pollable_fd() was asked for: poll() leaves it ready for the host
   bool leave_ = false;

@@ -353,9 +353,16 @@ inline void park(Waiter& waiter, void (*cancel)(Waiter&) noexcept) noexcept {
 /// Its wait is over: the frame will run.
 inline void wake(Waiter& waiter) noexcept {
   waiter.frame->chain->assert_here();
-  waiter.frame->chain->leaf = nullptr;
+  // One that was not parked gives up its turn: it would defeat its own budget in the next slot.
+  const bool parked = std::exchange(waiter.frame->chain->leaf, nullptr) == &waiter;
   waiter.run = &run_resume;
-  core().ready.push_back(waiter);
+  LoopCore& at = core();
+  if (parked && at.next_open) {
+    at.next_open = false;
+    at.next = &waiter;
+  } else {
+    at.ready.push_back(waiter);
+  }
 }
 /// Its wait ended by cancellation: the frames will be destroyed.
 inline void strike(Waiter& waiter) noexcept {

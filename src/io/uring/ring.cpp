@@ -18,8 +18,8 @@ namespace {
 
 // Every operation of the driver; all are in Linux 5.6, a sandbox may still leave some out.
 constexpr int k_operations[] = {
-    IORING_OP_ACCEPT,  IORING_OP_RECV,  IORING_OP_CONNECT,      IORING_OP_SEND,
-    IORING_OP_SENDMSG, IORING_OP_READ,  IORING_OP_WRITE,        IORING_OP_POLL_ADD,
+    IORING_OP_ACCEPT,  IORING_OP_RECV,         IORING_OP_CONNECT, IORING_OP_SEND,
+    IORING_OP_SENDMSG, IORING_OP_READ,         IORING_OP_WRITE,   IORING_OP_POLL_ADD,
     IORING_OP_CLOSE,   IORING_OP_ASYNC_CANCEL, IORING_OP_TIMEOUT, IORING_OP_TIMEOUT_REMOVE};
 
 __kernel_timespec to_timespec(std::int64_t ns) noexcept {

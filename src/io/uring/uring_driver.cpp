@@ -28,7 +28,8 @@ UringDriver::UringDriver(const DriverOptions& options)
 
 UringDriver::~UringDriver() {
   if (inherited()) ring_.abandon();
-  RONDO_ASSERT(in_flight_ == 0 || inherited(), "a driver was destroyed with operations in flight: drain it first");
+  RONDO_ASSERT(in_flight_ == 0 || inherited(),
+               "a driver was destroyed with operations in flight: drain it first");
 }
 
 // --- submitting ---

@@ -50,6 +50,8 @@ struct Ready : QueueLink<Ready> {
 /// What the hot paths need of a loop; Loop is made of it.
 struct LoopCore {
   IntrusiveQueue<Ready> ready;
+  Ready* next = nullptr;    ///< the next slot: runs before the queue (the-iteration.md)
+  bool next_open = false;   ///< the entry that runs may put somebody there
   int await_budget = 0;     ///< ready awaits the running task may still make (rule 4)
   bool unwinding = false;   ///< frames are being destroyed by a cancellation
 };
