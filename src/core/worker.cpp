@@ -23,6 +23,16 @@ void DurationStatistics::add(Duration time) noexcept {
 }
 
 namespace detail {
+namespace {
+
+/// Under simulation: turns whose lane has ended before their operation; the loop waits for them.
+struct LateTurns final : LoopService {
+  explicit LateTurns(Loop&) {}
+  bool drained() const noexcept override { return count == 0; }
+  std::size_t count = 0;
+};
+
+}  // namespace
 
 struct Lane::State : JobSource {
   /// Under simulation: one would-be thread. States: idle -> picking (its operation completes when
@@ -48,6 +58,7 @@ struct Lane::State : JobSource {
   void make_turns() {
     // The same number on every machine: a seed replays everywhere.
     constexpr std::size_t k_simulated_cpus = 4;
+    late = &loop.service<LateTurns>();  // Made before whatever owns this lane, so it ends after.
     turns = std::vector<Turn>(options.kind == Threads::process_cpu ? k_simulated_cpus
                                                                    : options.threads);
     for (Turn& turn : turns) {
@@ -55,7 +66,10 @@ struct Lane::State : JobSource {
       turn.lane = next_lane++;
       turn.on_complete = [](io::Operation& op, const io::Completion&) noexcept {
         auto& due = static_cast<Turn&>(op);
-        due.state->take_turn(due);
+        if (due.state->orphaned)
+          due.state->drop_late();
+        else
+          due.state->take_turn(due);
       };
     }
   }
@@ -95,6 +109,25 @@ struct Lane::State : JobSource {
     core().ready.push_back(job);
     if (queued > 0) loop.driver().submit(turn);
   }
+  /// The lane ends, without jobs. A turn that was picking may be begun, as far as the driver is
+  /// concerned, and then ends in its own time: true when the state has to live on until then.
+  bool orphan() noexcept {
+    orphaned = true;
+    for (Turn& turn : turns) {
+      if (!turn.in_flight()) continue;
+      ++in_flight;
+      ++late->count;
+    }
+    const bool lives_on = in_flight > 0;
+    for (Turn& turn : turns) {
+      if (turn.in_flight()) loop.driver().cancel(turn);  // Completes in a later wait.
+    }
+    return lives_on;
+  }
+  void drop_late() noexcept {
+    --late->count;
+    if (--in_flight == 0) delete this;
+  }
   bool take_back(Job& job) noexcept {
     if (pool) return pool->take_back(job);
     if (!job.linked()) return false;
@@ -122,6 +155,9 @@ struct Lane::State : JobSource {
   std::shared_ptr<JobPool> pool;  ///< null under simulation
   IntrusiveList<Job> queue;       ///< under simulation only
   std::vector<Turn> turns;
+  LateTurns* late = nullptr;
+  std::size_t in_flight = 0;  ///< turns, once orphaned
+  bool orphaned = false;
   std::size_t outstanding = 0;
   WorkerStatistics counters;
 };
@@ -130,10 +166,7 @@ Lane::Lane(Loop& loop, const Options& options) : state_(std::make_unique<State>(
 
 Lane::~Lane() {
   RONDO_ASSERT(state_->outstanding == 0, "a Worker was destroyed while tasks await it");
-  for (State::Turn& turn : state_->turns) {
-    if (turn.in_flight()) state_->loop.driver().cancel(turn);
-    while (turn.in_flight()) state_->loop.driver().wait(io::Wait::poll, TimePoint{});
-  }
+  if (state_->orphan()) static_cast<void>(state_.release());
 }
 
 bool Lane::submit(Job& job) {

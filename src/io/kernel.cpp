@@ -238,10 +238,11 @@ WakeFd::WakeFd(int flags) : fd_(::eventfd(0, EFD_CLOEXEC | flags)) {
 }
 
 void WakeFd::fire() noexcept {
-  if (fired_.exchange(true, std::memory_order_acq_rel)) return;
-  const std::uint64_t one = 1;
-  // Cannot fail: the counter would have to overflow 64 bits.
-  [[maybe_unused]] const ssize_t written = ::write(fd_.get(), &one, sizeof one);
+  flag_.fire([this] {
+    const std::uint64_t one = 1;
+    // Cannot fail: the counter would have to overflow 64 bits.
+    [[maybe_unused]] const ssize_t written = ::write(fd_.get(), &one, sizeof one);
+  });
 }
 
 }  // namespace rondo::io::kernel

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "io/wake_flag.hpp"
 #include "rondo/base/bytes.hpp"
 #include "rondo/base/unique_fd.hpp"
 #include "rondo/io/driver.hpp"
@@ -62,27 +63,19 @@ class Signals {
   UniqueFd fd_;
 };
 
-/// The descriptor that other threads end a wait with. Lost wake-ups cannot happen when both
-/// sides keep their order:
-///   another thread:    puts its work on the list, then calls fire()
-///   the loop's thread: sees the descriptor readable, calls clear(), then takes the list
-/// fire() writes only if no earlier one is still unseen; a thread whose fire() wrote nothing
-/// is covered by the clear() that is still to come, which synchronises with it.
+/// The descriptor that other threads end a wait with. The loop's thread calls clear() when it has
+/// seen it readable, before it takes the list (io/wake_flag.hpp says why).
 class WakeFd {
  public:
   /// `flags` for eventfd(2), besides EFD_CLOEXEC. Throws SystemError.
   explicit WakeFd(int flags);
   void fire() noexcept;
-  void clear() noexcept {
-    // A read-modify-write, not a store: it must read the value of the last fire() to
-    // synchronise with every one before it.
-    fired_.exchange(false, std::memory_order_acq_rel);
-  }
+  void clear() noexcept { flag_.clear(); }
   int fd() const noexcept { return fd_.get(); }
 
  private:
   UniqueFd fd_;
-  std::atomic<bool> fired_{false};
+  BasicWakeFlag<std::atomic> flag_;
 };
 
 }  // namespace rondo::io::kernel

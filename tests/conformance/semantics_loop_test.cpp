@@ -108,6 +108,33 @@ TEST_P(SemanticsLoop, rule_01_everything_else_asserts_its_thread) {
       "no loop runs on this thread");
 }
 
+#ifndef NDEBUG
+/// Dies when `use(loop)` runs on another thread than the loop's.
+template <class F>
+void expect_death_elsewhere(Loop& at, F use) {
+  GTEST_FLAG_SET(death_test_style, "fast");  // The loop is made: the child goes on from here.
+  EXPECT_DEATH(std::thread([&] { use(at); }).join(), "a loop was used on another thread");
+}
+
+TEST_P(SemanticsLoop, rule_01_a_loop_that_is_used_on_another_thread_says_so) {
+  Loop at(loop_options());
+  expect_death_elsewhere(at, [](Loop& loop) { static_cast<void>(loop.run_once()); });
+  expect_death_elsewhere(at, [](Loop& loop) { loop.call_soon([] {}); });
+  expect_death_elsewhere(at, [](Loop& loop) { loop.call_later(1s, [] {}); });
+  expect_death_elsewhere(at, [](Loop& loop) { loop.cancel_all(); });
+  expect_death_elsewhere(at, [](Loop& loop) { Loop::Entered entered(loop); });
+  expect_death_elsewhere(at, [](Loop& loop) {
+    static_cast<void>(loop.run([]() -> Task<> { co_return; }()));
+  });
+  // What may come from other threads does.
+  bool ran = false;
+  std::thread([&] { at.post([&] { ran = true; }); }).join();
+  std::thread([&] { at.request_stop(); }).join();
+  while (!ran) at.poll();
+  EXPECT_TRUE(at.stop_requested());
+}
+#endif
+
 TEST_P(SemanticsLoop, rule_02_run_ends_with_main_and_can_be_called_again) {
   Loop at(loop_options());
   EXPECT_EQ(*at.run([]() -> Task<int> {
