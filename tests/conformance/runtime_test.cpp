@@ -191,6 +191,20 @@ TEST_P(Runtimes, rule_29_a_signal_is_taken_once_by_the_first_loop_and_stops_all)
             5);
 }
 
+Task<> stubborn(Count* began) {
+  co_await with_scope([began](Scope& inner) -> Task<> {
+    inner.start(Named{"stubborn"}, []() -> Task<> { co_await shield(sleep_for(2h), 1h); });
+    co_await checkpoint();
+    began->add();
+  });
+}
+
+Task<> blocked(Count* began) {
+  began->add();
+  std::this_thread::sleep_for(2h);  // What nobody should do.
+  co_return;
+}
+
 TEST_P(Runtimes, rule_28_what_does_not_unwind_on_another_loop_is_reported_and_leaked) {
   EXPECT_EQ(in_child([this] {
               static std::string report;
@@ -200,20 +214,12 @@ TEST_P(Runtimes, rule_28_what_does_not_unwind_on_another_loop_is_reported_and_le
               with.drain_max = 5ms;
               const int status = rondo::run(
                   []() -> Task<> {
-                    loop().request_stop();
-                    co_await with_scope([](Scope& scope) -> Task<> {
-                      scope.start_on(loops()[1], []() -> Task<> {
-                        co_await with_scope([](Scope& inner) -> Task<> {
-                          inner.start(Named{"stubborn"},
-                                      []() -> Task<> { co_await shield(sleep_for(2h), 1h); });
-                          co_return;
-                        });
-                      });
-                      scope.start_on(loops()[2], []() -> Task<> {
-                        std::this_thread::sleep_for(2h);  // What nobody should do.
-                        co_return;
-                      });
-                      co_return;
+                    Count began;
+                    co_await with_scope([&](Scope& scope) -> Task<> {
+                      scope.start_on(loops()[1], stubborn, &began);
+                      scope.start_on(loops()[2], blocked, &began);
+                      while (began < 2) co_await sleep_for(100us);
+                      loop().request_stop();
                     });
                   }(),
                   std::move(with));
