@@ -40,6 +40,8 @@ void SimLoop::set_faults(const io::SimFaults& faults) { state_->world.set_faults
 void SimLoop::raise(int signal) { state_->driver->raise(signal); }
 void SimLoop::jump_wall_clock(Duration by) { state_->host.wall_offset += by; }
 
+SimDisk SimLoop::disk() noexcept { return {state_->world, state_->host}; }
+
 void SimLoop::reset_connections() {
   for (const auto& connection : state_->world.network().connections(-1, -1)) connection->reset();
 }

@@ -113,6 +113,7 @@ class Machine {
 }  // namespace
 
 struct SimHost::State {
+  io::sim::World* world;
   io::sim::Host* host;
   std::unique_ptr<Machine> machine;              // The process's first loop. Null while down.
   std::vector<std::unique_ptr<Machine>> others;  // Its further loops.
@@ -212,6 +213,8 @@ struct SimWorld::State {
     host->state_->others.clear();
     process.insert(process.begin(), std::move(host->state_->machine));
     for (auto& machine : process) machine->driver().crash(how);
+    io::sim::Disk& disk = *host->state_->host->disk;
+    how == SimDriver::Crash::power ? disk.lose_power() : disk.end_process();
     for (auto& machine : process) {
       machine->cancel_all();
       crashed.push_back(std::move(machine));
@@ -246,6 +249,7 @@ void SimHost::raise(int signal) {
   if (state_->machine) state_->machine->driver().raise(signal);
 }
 
+SimDisk SimHost::disk() { return {*state_->world, *state_->host}; }
 void SimHost::jump_wall_clock(Duration by) { state_->host->wall_offset += by; }
 bool SimHost::is_up() const noexcept { return state_->machine != nullptr; }
 const std::string& SimHost::name() const noexcept { return state_->host->name; }
@@ -280,6 +284,7 @@ SimHost& SimWorld::host(std::string_view name, std::string_view address, std::si
   RONDO_ASSERT(loops >= 1, "a process has at least one loop");
   auto state = std::make_unique<SimHost::State>();
   state->loops = loops;
+  state->world = &state_->world;
   state->host = &state_->world.add_host(std::string(name), {std::string(address)});
   state_->boot(*state);
   return state_->hosts.emplace_back(std::move(state));

@@ -22,6 +22,7 @@
 #include "rondo/base/time.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/io/sim_faults.hpp"
+#include "rondo/testing/sim_disk.hpp"
 
 namespace rondo::testing {
 
@@ -70,6 +71,7 @@ class SimLoop {
   /// One number for everything that happened so far.
   std::uint64_t trace_hash() const noexcept;
 
+  SimDisk disk() noexcept;
   /// From now on, also for connections that exist.
   void set_faults(const io::SimFaults& faults);
   /// A signal for this process; kept until something takes it.

@@ -26,6 +26,7 @@
 #include "rondo/core/loop.hpp"
 #include "rondo/core/task.hpp"
 #include "rondo/io/sim_faults.hpp"
+#include "rondo/testing/sim_disk.hpp"
 #include "rondo/testing/sim_loop.hpp"
 
 namespace rondo::testing {
@@ -49,6 +50,8 @@ class SimHost {
   /// Asks everything on this host to finish (Loop::request_stop).
   void request_stop();
   void raise(int signal);
+  /// Its disk: the same for every process it has.
+  SimDisk disk();
   /// Its wall clock jumps.
   void jump_wall_clock(Duration by);
 

@@ -24,6 +24,7 @@ struct Descriptor final : Socket, std::enable_shared_from_this<Descriptor> {
   std::unique_ptr<Listener> listener;
   std::shared_ptr<Connection> connection;
   std::shared_ptr<Dial> dial;
+  std::unique_ptr<OpenFile> file;
   int side = 0;
   std::vector<Operation*> ops;  ///< in flight here, in the order of submission
 };

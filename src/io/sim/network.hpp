@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "io/sim/connection.hpp"
+#include "io/sim/disk.hpp"
 #include "io/sim/endpoint.hpp"
 #include "rondo/base/time.hpp"
 #include "rondo/io/sim_faults.hpp"
@@ -44,6 +45,7 @@ struct Host {
   std::uint64_t boots = 0;  ///< processes it has had: each has random numbers of its own
   std::uint16_t next_port = 32'768;
   std::vector<Listener*> listeners;
+  std::unique_ptr<Disk> disk;  ///< survives its processes
 
   bool has_family(Family family) const noexcept;
   bool owns(const Ip& ip) const noexcept;

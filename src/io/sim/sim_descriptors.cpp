@@ -101,6 +101,7 @@ void SimDriver::crash(Crash how) {
   for (auto& [lane, jobs] : lanes_) {
     for (const PendingJob& job : std::exchange(jobs, {})) finish(*job.op, -ENETDOWN);
   }
+  end_files();
   close_all(how == Crash::power);
 }
 

@@ -25,8 +25,6 @@ constexpr std::uint8_t k_settled = 1;  // driver_flags: the terminal completion 
 constexpr int k_first_fd = 1 << 20;
 constexpr int k_fds_per_host = 1 << 16;
 constexpr int k_fds_per_loop_index = 1 << 26;  // Beyond those of a thousand hosts.
-// 2026-01-01T00:00:00Z, where simulated wall clocks begin.
-constexpr std::int64_t k_wall_start = 1'767'225'600'000'000'000;
 // A loop that turns so often without time moving waits for something that never comes.
 constexpr std::uint64_t k_idle_turns_max = 5'000'000;
 
@@ -41,7 +39,9 @@ SimDriver::SimDriver(World& world, Host& host, const SimDriverSetup& setup)
                    Random::k_user),
       first_fd_(k_first_fd + host.index * k_fds_per_host +
                 setup.loop_index * k_fds_per_loop_index),
-      self_(std::make_shared<SimDriver*>(this)) {}
+      self_(std::make_shared<SimDriver*>(this)) {
+  handle_files();
+}
 
 SimDriver::SimDriver(const SimDriverOptions& options)
     : Driver(options.buffer_count, options.buffer_size),
@@ -50,7 +50,9 @@ SimDriver::SimDriver(const SimDriverOptions& options)
       host_(world_.add_host(options.host, options.addresses)),
       user_random_(options.seed, Random::k_user),
       first_fd_(k_first_fd),
-      self_(std::make_shared<SimDriver*>(this)) {}
+      self_(std::make_shared<SimDriver*>(this)) {
+  handle_files();
+}
 
 SimDriver::~SimDriver() {
   RONDO_ASSERT(in_flight_ == 0 || inherited(),
@@ -212,7 +214,7 @@ void SimDriver::deadlock() {
 
 std::int64_t SimDriver::time(Clock clock) noexcept {
   if (clock == Clock::monotonic) return world_.now();
-  return k_wall_start + world_.now() + host_.wall_offset.count();
+  return world_.wall_time(host_);
 }
 
 void SimDriver::random(ByteSpan into) noexcept {
@@ -226,7 +228,7 @@ void SimDriver::random(ByteSpan into) noexcept {
 
 Probe SimDriver::probe() const {
   return {.name = "sim",
-          .features = "virtual time, seeded order, in-memory network, fault injection",
+          .features = "virtual time, seeded order, in-memory network and disk, fault injection",
           .has_threads = false,
           .has_names = true};
 }

@@ -83,7 +83,9 @@ class SimDriver final : public Driver {
     power,    ///< peers see silence until the host is back
   };
   /// semantics.md 37: what is in flight or submitted from now on is void: it does nothing and
-  /// ends with -ENETDOWN (close with 0). Not with -ECANCELED, which nobody asked for.
+  /// ends with -ENETDOWN (close with 0). What the disk keeps is its owner's to say, once for all
+  /// loops of the process (Disk::end_process, Disk::lose_power). Not with -ECANCELED, which nobody
+  /// asked for.
   void crash(Crash how);
 
   World& world() noexcept { return world_; }
@@ -105,6 +107,12 @@ class SimDriver final : public Driver {
     EventQueue::Id event;
   };
 
+  struct PendingFile {
+    Operation* op;
+    int fd;
+    EventQueue::Id event;
+  };
+
   // Starting (sim_submit.cpp).
   void start(Operation& op);
   void start_on_descriptor(Operation& op, int fd);
@@ -121,6 +129,17 @@ class SimDriver final : public Driver {
   std::int32_t look_up(ResolveOp& op);
   bool withdraw(Operation& op);
   bool withdraw_job(JobOp& op);
+
+  // Files (sim_files.cpp).
+  void handle_files() noexcept;
+  void start_file(Operation& op);
+  void run_file(Operation& op);
+  std::int32_t on_disk(Operation& op);
+  std::int32_t on_names(Operation& op);
+  std::int32_t open_file(OpenOp& op);
+  OpenFile* find_file(int fd) noexcept;
+  bool withdraw_file(Operation& op);
+  void end_files();
 
   // Descriptors (sim_descriptors.cpp).
   Descriptor* find(int fd) noexcept;
@@ -174,6 +193,7 @@ class SimDriver final : public Driver {
   std::uint64_t raised_ = 0;  // Bit n - 1 for signal n.
   std::map<std::uint32_t, std::deque<PendingJob>> lanes_;
   std::vector<PendingName> names_;
+  std::vector<PendingFile> files_;
   std::shared_ptr<SimDriver*> self_;  // Events hold it weakly: they may outlive the driver.
 };
 

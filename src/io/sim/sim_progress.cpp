@@ -206,6 +206,8 @@ bool SimDriver::advance_poll(Descriptor& descriptor, PollOp& op) {
     if (connection->space(side) > 0 || broken || peer_gone) holds |= k_writable;
     if (broken || peer_gone) holds |= k_hang_up;
     if (is_pipe) holds &= ~(side == 0 ? k_readable : k_writable);
+  } else if (descriptor.file) {
+    holds = k_readable | k_writable;  // As poll(2) says of every regular file.
   } else if (!descriptor.dial) {
     holds = k_hang_up;
   }

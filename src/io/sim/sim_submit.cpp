@@ -29,6 +29,7 @@ std::int32_t refuse_stream_op(const Descriptor& descriptor, OpKind kind) {
 }
 
 std::int32_t refuse(const Descriptor& descriptor, const Operation& op) {
+  if (descriptor.file && op.kind != OpKind::poll) return -ENOTSOCK;
   switch (op.kind) {
     case OpKind::accept:
       return descriptor.listener ? 0 : -EINVAL;
@@ -74,7 +75,7 @@ void SimDriver::start(Operation& op) {
     case OpKind::resolve:
       return start_resolve(static_cast<ResolveOp&>(op));
     default:
-      if (!handles(op.kind)) finish(op, -ENOTSUP);
+      if (is_file_op(op.kind)) return start_file(op);
       break;  // Immediate: see below.
   }
 }
@@ -82,6 +83,8 @@ void SimDriver::start(Operation& op) {
 void SimDriver::start_on_descriptor(Operation& op, int fd) {
   Descriptor* descriptor = find(fd);
   if (!descriptor) return void(finish(op, -EBADF));
+  const bool moves_bytes = op.kind == OpKind::read || op.kind == OpKind::write;
+  if (descriptor->file && moves_bytes) return start_file(op);
   if (const std::int32_t error = refuse(*descriptor, op)) return void(finish(op, error));
   descriptor->ops.push_back(&op);
   touch(*descriptor);
@@ -107,6 +110,9 @@ void SimDriver::start_close(CloseOp& op) {
   if (!descriptor) return void(finish(op, -EBADF));
   RONDO_ASSERT(descriptor->ops.empty(),
                "a descriptor is closed while operations on it are in flight: cancel them first");
+  RONDO_ASSERT(std::none_of(files_.begin(), files_.end(),
+                            [&](const PendingFile& file) { return file.fd == op.fd; }),
+               "a file is closed while operations on it are in flight: cancel them first");
   close(op.fd);
   finish(op, 0);
 }
@@ -169,6 +175,9 @@ bool SimDriver::withdraw_job(JobOp& op) {
 bool SimDriver::withdraw(Operation& op) {
   if (op.kind == OpKind::job) return withdraw_job(static_cast<JobOp&>(op));
   if (op.kind == OpKind::signal) return std::erase(signals_, static_cast<SignalOp*>(&op)) > 0;
+  const bool on_disk = std::any_of(files_.begin(), files_.end(),
+                                   [&](const PendingFile& file) { return file.op == &op; });
+  if (on_disk) return withdraw_file(op);
   if (op.kind == OpKind::resolve) {
     const auto found = std::find_if(names_.begin(), names_.end(),
                                     [&](const PendingName& name) { return name.op == &op; });

@@ -17,6 +17,7 @@
 #include <string_view>
 #include <vector>
 
+#include "io/sim/disk.hpp"
 #include "io/sim/endpoint.hpp"
 #include "io/sim/event_queue.hpp"
 #include "io/sim/network.hpp"
@@ -39,8 +40,12 @@ class World {
   /// From now on; connections that exist are subject to it too.
   void set_faults(const SimFaults& faults);
 
+  void set_disk_faults(const SimDiskFaults& disk) noexcept { faults_.disk = disk; }
+
   // Time.
   std::int64_t now() const noexcept { return now_; }
+  /// What a host's wall clock shows, in ns since 1970.
+  std::int64_t wall_time(const Host& host) const noexcept;
   EventQueue::Id at(std::int64_t time, MoveFn<void()> action);
   /// Runs `action` after `delay`, at once when there is none.
   void after(Duration delay, MoveFn<void()> action);
@@ -55,6 +60,11 @@ class World {
   std::uint64_t choose(Random::Stream stream, std::string_view site, std::uint64_t n);
   bool chance(std::string_view site, std::uint32_t per_mille) {
     return per_mille != 0 && choose(Random::k_faults, site, 1'000) < per_mille;
+  }
+
+  /// The same of the disks' own stream.
+  bool disk_chance(std::string_view site, std::uint32_t per_mille) {
+    return per_mille != 0 && choose(Random::k_disk, site, 1'000) < per_mille;
   }
 
   // The trace.
