@@ -63,8 +63,12 @@ class Ring {
     }
   }
 
-  /// Becomes readable with a completion; never handed to another thread's enter.
-  int fd() const noexcept { return ring_.ring_fd; }
+  /// The kernel adds to this eventfd with each completion and each task work that brings one.
+  int register_event(int fd) noexcept { return io_uring_register_eventfd(&ring_, fd); }
+  /// There are completions that reap() would take.
+  bool has_completions() const noexcept {
+    return *ring_.cq.khead != __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE);
+  }
   /// In a child process: closes its copy of the descriptor. Its queues were not inherited.
   void abandon() noexcept;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/uring/uring_driver.hpp"
 
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,6 +19,11 @@ constexpr std::uint8_t k_start_queued = 2;
 constexpr std::uint8_t k_stop_queued = 4;
 constexpr std::uint8_t k_stop_open = 8;
 constexpr std::uint8_t k_result_held = 16;
+
+void signal_event(int fd) noexcept {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(fd, &one, sizeof one);
+}
 
 }  // namespace
 
@@ -203,22 +209,40 @@ void UringDriver::enter(Wait how, TimePoint deadline) {
       "the kernel refused to enter the ring: run a loop on the thread that made it");
 }
 
-// Readiness of the ring's descriptor is level-triggered: a completion that nobody has taken, or a
-// task work that would bring one, keeps it readable. What is left is to submit everything, and to
-// make a completion where the reason is one of ours.
+void UringDriver::wake() noexcept {
+  check_process();
+  wake_.fire();
+  // Linux 6.18 tells a registered eventfd only once of completions whose source is an eventfd
+  // that somebody writes to, as the wake-up is: the host is told directly.
+  if (const int fd = host_fd_.load(std::memory_order_acquire); fd >= 0) signal_event(fd);
+}
+
+// An eventfd that the kernel sets with each completion, and with each deferred task work that
+// will bring one. The ring's own descriptor was tried: on Linux 6.18 some of its polls slept on.
+int UringDriver::pollable_fd() {
+  if (host_event_) return host_event_.get();
+  UniqueFd made(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!made) return -errno;
+  if (const int error = ring_.register_event(made.get()); error < 0) return error;
+  host_event_ = std::move(made);
+  host_fd_.store(host_event_.get(), std::memory_order_release);
+  return host_event_.get();
+}
+
+// The eventfd is set back first: what completes from then on sets it again, and what was there
+// before is looked for at the end.
 void UringDriver::leave_to_host(TimePoint deadline) {
+  std::uint64_t count;
+  [[maybe_unused]] const ssize_t got = ::read(host_event_.get(), &count, sizeof count);
   if (!wake_armed_) arm_wake();
+  bool at_once = failed_.head || backlog_.head || !set_alarm(deadline);
+  ++statistics_.kernel_entries;
   if (ring_.pending() > 0) {
     ++statistics_.kernel_entries;
     ring_.enter_to_submit();
   }
-  const bool armed = wake_armed_ && !failed_.head && !backlog_.head && set_alarm(deadline);
-  if (!wake_armed_) arm_wake();  // The queue was full before.
-  if (!armed) wake_.fire();
-  if (ring_.pending() > 0) {
-    ++statistics_.kernel_entries;
-    ring_.enter_to_submit();
-  }
+  at_once |= !wake_armed_ || ring_.has_completions() || ring_.kernel_has_work();
+  if (at_once) signal_event(host_event_.get());
 }
 
 /// False when it cannot be, or the deadline has come.

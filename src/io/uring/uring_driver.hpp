@@ -16,11 +16,13 @@
 // Thread rule: the thread that made it, except wake(); the kernel takes submissions from no other.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "io/kernel.hpp"
 #include "io/op_queue.hpp"
 #include "io/uring/ring.hpp"
+#include "rondo/base/unique_fd.hpp"
 #include "rondo/io/driver.hpp"
 
 namespace rondo::io::uring {
@@ -36,11 +38,8 @@ class UringDriver final : public Driver {
   void submit(Operation& op) override;
   void cancel(Operation& op) override;
   std::size_t wait(Wait how, TimePoint deadline) override;
-  void wake() noexcept override {
-    check_process();
-    wake_.fire();
-  }
-  int pollable_fd() override { return ring_.fd(); }
+  void wake() noexcept override;
+  int pollable_fd() override;
   std::int64_t time(Clock clock) noexcept override { return kernel::read_clock(clock); }
   void random(ByteSpan into) noexcept override { kernel::fill_random(into); }
   Probe probe() const override;
@@ -70,7 +69,9 @@ class UringDriver final : public Driver {
   kernel::WakeFd wake_;
   std::uint64_t wake_count_ = 0;  ///< what the armed read of the wake descriptor writes
   bool wake_armed_ = false;
-  bool alarm_armed_ = false;  ///< a time-out on the ring that makes pollable_fd() readable
+  UniqueFd host_event_;           ///< pollable_fd(): set with each completion
+  std::atomic<int> host_fd_{-1};  ///< the same, for threads that wake
+  bool alarm_armed_ = false;      ///< a time-out on the ring, for a host's deadline
   TimePoint alarm_at_;
   __kernel_timespec alarm_time_{};
   kernel::Signals signals_;
