@@ -69,7 +69,11 @@ std::thread start_thread(std::string_view name, MoveFn<void()> run) {
   pthread_sigmask(SIG_BLOCK, &blocked, &before);
   std::thread thread;
   try {
-    thread = std::thread([run = std::move(run)]() mutable { run(); });
+    thread = std::thread([run = std::move(run)]() mutable {
+      // Else it would stay on its maker's CPU. Here, before it may pin itself.
+      if (any_pinned.load(std::memory_order_acquire)) unpin_this_thread();
+      run();
+    });
   } catch (...) {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     throw;
@@ -78,10 +82,6 @@ std::thread start_thread(std::string_view name, MoveFn<void()> run) {
   char kept[16] = {};  // What the kernel keeps: 15 characters.
   name.copy(kept, sizeof kept - 1);
   pthread_setname_np(thread.native_handle(), kept);
-  if (any_pinned.load(std::memory_order_acquire)) {  // Else it would stay on its maker's CPU.
-    const cpu_set_t& all = allowed_cpus();
-    pthread_setaffinity_np(thread.native_handle(), sizeof all, &all);
-  }
   return thread;
 }
 

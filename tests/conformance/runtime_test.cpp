@@ -74,11 +74,13 @@ TEST_P(Runtimes, what_is_started_everywhere_runs_on_every_loop_and_is_waited_for
 
 TEST_P(Runtimes, an_exception_on_any_loop_cancels_the_rest_and_reaches_the_caller) {
   Runtime runtime(runtime_options(3));
+  Count began;
   Count ended;
-  runtime.start_everywhere([&ended]() -> Task<> {
+  runtime.start_everywhere([&began, &ended]() -> Task<> {
+    began.add();
     AtExit note([&ended] { ended.add(); });
     if (loops()[2].is_current()) {
-      co_await sleep_for(1ms);
+      while (began < 3) co_await sleep_for(100us);
       throw std::runtime_error("on loop 2");
     }
     co_await sleep_for(1h);
@@ -147,28 +149,27 @@ TEST_P(Runtimes, rule_29_run_with_several_loops_returns_mains_status_and_1_for_a
 }
 
 TEST_P(Runtimes, rule_29_a_soft_stop_then_the_grace_then_a_cancel_reach_every_loop) {
-  Count stopped;
+  Count began;
   Count ended;
   RunOptions with = options(3);
   with.grace = 5ms;
   const int status = rondo::run(
-      [](Count* saw, Count* left) -> Task<> {
+      [](Count* entered, Count* left) -> Task<> {
         co_await with_scope([&](Scope& scope) -> Task<> {
           for (const LoopRef& one : loops()) {
-            scope.start_on(one, [saw, left]() -> Task<> {
+            scope.start_on(one, [entered, left]() -> Task<> {
               AtExit note([left] { left->add(); });
+              entered->add();
               co_await until_stop_requested();
-              saw->add();
               co_await sleep_for(1h);  // Too long: the grace ends it.
             });
           }
+          while (*entered < 3) co_await sleep_for(100us);
           loop().request_stop();
-          co_return;
         });
-      }(&stopped, &ended),
+      }(&began, &ended),
       std::move(with));
   EXPECT_EQ(status, 0) << "asked to stop and all unwound";
-  EXPECT_EQ(int(stopped), 3);
   EXPECT_EQ(int(ended), 3);
 }
 

@@ -106,16 +106,19 @@ struct OnAwaiter : RemoteCall {
     begin_call();
   }
   void run_there() noexcept {
+    bool started = false;
     try {
       // No parent: chains refer to each other on one loop only.
       branch.start(
           std::apply([this](A&... args) { return function(std::move(args)...); }, arguments),
           &ended_there, nullptr);
+      started = true;
     } catch (...) {  // The function threw before there was a task.
       how = End::exception;
       error = std::current_exception();
-      post_done();
     }
+    // Outside of the handler: it holds the exception, which is home's alone from here on.
+    if (!started) post_done();
   }
   static void ended_there(Chain& over, End how) {
     auto& self = *static_cast<OnAwaiter*>(static_cast<Branch<T>&>(over).back);
