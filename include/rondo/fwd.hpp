@@ -15,17 +15,27 @@ class Runtime;
 class Scope;
 class SharedBytes;
 template <class T>
+class Broadcast;
+template <class T>
 class Channel;
 template <class T>
 class Future;
 template <class T>
 class JoinHandle;
 template <class T>
+class OneshotReceiver;
+template <class T>
+class OneshotSender;
+template <class T>
 class Promise;
 template <class T>
 class Result;
 template <class T>
 class Task;
+template <class T>
+class ThreadChannel;
+template <class T>
+class Watch;
 
 namespace net {
 class Endpoint;
