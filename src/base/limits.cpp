@@ -17,6 +17,7 @@ constexpr Limit k_all[] = {
     http_connections_max,  http_head_timeout,       http_body_timeout,  http_keep_alive,
     http_write_timeout,    ws_message_max,          ws_queue_max,       ws_ping_interval,
     ws_close_timeout,      ws_control_rate,         http_chunk_extensions_max,
+    read_file_max,         file_buffer,             list_entries_max,   walk_depth_max,
 };
 
 }  // namespace

@@ -88,6 +88,16 @@ inline constexpr Limit linger_max{"linger_max", 5'000, "ms", AtLimit::drop,
 inline constexpr Limit accept_pause{"accept_pause", 100, "ms", AtLimit::wait,
                                     "accepting pauses after the process ran out of descriptors"};
 
+// Files.
+inline constexpr Limit read_file_max{"read_file_max", 67'108'864, "bytes", AtLimit::reject,
+                                     "a file read whole into memory"};
+inline constexpr Limit file_buffer{"file_buffer", 65'536, "bytes", AtLimit::wait,
+                                   "bytes a BufferedFile reads ahead or holds back"};
+inline constexpr Limit list_entries_max{"list_entries_max", 1'048'576, "entries", AtLimit::reject,
+                                        "entries of one directory listed at once"};
+inline constexpr Limit walk_depth_max{"walk_depth_max", 256, "directories", AtLimit::reject,
+                                      "nested directories that walk and remove_tree enter"};
+
 // HTTP/1.1 and WebSocket.
 inline constexpr Limit http_head_max{"http_head_max", 32'768, "bytes", AtLimit::reject,
                                      "request line and header fields: 431"};
