@@ -309,9 +309,12 @@ std::string Loop::describe_tasks() {
   std::string text;
   for (detail::Chain* chain = chains_.first(); chain; chain = chains_.next(*chain)) {
     const detail::PromiseBase* at = chain->leaf ? chain->leaf->frame : chain->frame;
-    text.append(chain->name ? chain->name : "task").append(" in ");
+    const detail::Chain* named = chain;  // A branch without a name works for its parent.
+    while (!named->name && named->parent) named = named->parent;
+    text.append(named->name ? named->name : "task").append(" in ");
     text.append(at->site.function_name()).append(" at ").append(at->site.file_name());
     text.append(":").append(std::to_string(at->site.line()));
+    text.append(", started as ").append(chain->definition.function_name());
     text.append(chain->cancelled ? ", cancelled\n" : "\n");
   }
   return text;

@@ -7,8 +7,9 @@
 //   Hook batch = loop.on_prepare([] { flush(); });     // until `batch` dies
 //
 // Dropping a CallbackHandle does not cancel; dropping a Hook removes. A callback runs once, on the
-// loop's thread, in the ready phase. Neither may throw (an exception out of one ends the program:
-// there is nobody to give it to; use a task in a scope for work that can fail).
+// loop's thread, in the ready phase. There is nobody to give an exception of either to: it is
+// logged as an error and counted in LoopStatistics::lost_exceptions, and the loop goes on. Work
+// that can fail is a task in a scope.
 // Lifetime: captures live until the callback has run or was cancelled, the hook was removed (at
 // the end of its own run, if it removes itself). A Hook may outlive its loop.
 // Thread rule: the loop's thread.
@@ -60,7 +61,7 @@ struct CallbackOf : CallbackNode, Pooled {
       // Moved out first: the callback may cancel or re-arm through its own handle.
       F own = std::move(static_cast<CallbackOf&>(node).function);
       static_cast<CallbackOf&>(node).function.~F();
-      if (call) own();
+      if (call) call_guarded(own, "a callback");
     };
     release = [](CallbackNode& node) noexcept { delete static_cast<CallbackOf*>(&node); };
   }

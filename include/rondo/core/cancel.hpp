@@ -38,7 +38,7 @@ struct TimeoutAwaiter : Waiter, Timer {
   void await_suspend(std::coroutine_handle<>) noexcept {
     if (detail::cancelled(*this)) return drop_and_strike();
     fire = [](Timer& timer) noexcept {
-      request_cancel(static_cast<TimeoutAwaiter&>(timer).branch);
+      request_cancel(static_cast<TimeoutAwaiter&>(timer).branch, "deadline");
     };
     if (deadline != k_no_deadline.time_since_epoch().count()) Loop::current().arm(*this);
     park(*this, [](Waiter& waiter) noexcept {
@@ -96,7 +96,7 @@ struct ShieldAwaiter : Waiter, Timer {
   void await_suspend(std::coroutine_handle<>) noexcept {
     if (detail::cancelled(*this)) return strike(*this);
     fire = [](Timer& timer) noexcept {
-      request_cancel(static_cast<ShieldAwaiter&>(timer).branch);
+      request_cancel(static_cast<ShieldAwaiter&>(timer).branch, "the shield's limit");
     };
     park(*this, [](Waiter& waiter) noexcept {
       auto& self = static_cast<ShieldAwaiter&>(waiter);
@@ -153,7 +153,7 @@ struct FinallyAwaiter : Waiter, Timer {
     self.cancel = [](Waiter&) noexcept {};  // From here on masked; the timer is the limit.
     self.deadline = deadline_after(Loop::current().now(), self.limit).time_since_epoch().count();
     self.fire = [](Timer& timer) noexcept {
-      request_cancel(static_cast<FinallyAwaiter&>(timer).cleanup);
+      request_cancel(static_cast<FinallyAwaiter&>(timer).cleanup, "the clean-up's limit");
     };
     Loop::current().arm(self);
     self.cleanup.back = &self;
@@ -168,7 +168,10 @@ struct FinallyAwaiter : Waiter, Timer {
     else wake(self);
   }
   T await_resume() {
-    if (cleanup.how == End::exception && body.how != End::exception) cleanup.take();
+    if (cleanup.how == End::exception) {
+      if (body.how != End::exception) cleanup.take();
+      else report_lost(cleanup.promise().take_error(), "a clean-up after an exception", &cleanup);
+    }
     return body.take();
   }
 };
@@ -186,6 +189,11 @@ struct [[nodiscard]] Finally {
 inline constexpr Duration k_shield_max = std::chrono::milliseconds(limits::shield_max.value);
 
 }  // namespace detail
+
+/// Why the running task is being cancelled: "deadline", the reason given to cancel(), ... For a
+/// clean-up of `finally`: why its body was. The text is empty while nothing was asked.
+/// Thread: the loop's.
+CancelReason cancel_reason() noexcept;
 
 /// Gives an awaitable a time-out around any composition.
 /// - **Completes** when the awaitable has ended, not at the deadline: what cannot be stopped (a

@@ -88,6 +88,9 @@ struct LoopStatistics {
   std::uint64_t spins = 0;           ///< waits that LoopOptions::spin began without sleeping
   std::uint64_t spins_hit = 0;       ///< of them, those in which there was work before the end
   std::uint64_t dropped_errors = 0;  ///< failed Task<Result<>> whose handle was dropped unread
+  std::uint64_t never_awaited = 0;   ///< Tasks that were dropped without having been started
+  /// Exceptions that reached nobody: a scope's after the first, a callback's.
+  std::uint64_t lost_exceptions = 0;
 };
 
 class Loop : private detail::LoopCore {
@@ -151,7 +154,7 @@ class Loop : private detail::LoopCore {
 
   /// Runs `f` on the loop's thread, in the pending phase of its next iteration. Any thread; the
   /// posts of one thread keep their order. The loop must be alive when the call begins; its end
-  /// waits for calls that have begun. `f` may not throw.
+  /// waits for calls that have begun. An exception of `f` is logged and counted.
   template <class F>
   void post(F f) {
     struct Node : detail::Ready {
@@ -161,7 +164,7 @@ class Loop : private detail::LoopCore {
     auto* node = new Node(std::move(f));  // Not pooled: pools belong to threads.
     node->run = [](detail::Ready& entry) noexcept {
       Owned<Node> own(static_cast<Node*>(&entry));
-      own->function();
+      detail::call_guarded(own->function, "a posted function");
     };
     post_entry(*node);
   }
@@ -241,6 +244,8 @@ class Loop : private detail::LoopCore {
   /// Queues something whose last operation has completed for the close phase.
   void close_later(detail::Ready& entry) noexcept { closing_.push_back(entry); }
   void note_dropped_error() noexcept { ++statistics_.dropped_errors; }
+  void note_never_awaited() noexcept { ++statistics_.never_awaited; }
+  void note_lost_exception() noexcept { ++statistics_.lost_exceptions; }
   /// The iteration at hand does not wait in its poll phase.
   void leave() noexcept { leave_ = true; }
   /// Its end has begun: nothing is started any more.
@@ -362,16 +367,22 @@ inline bool stop_requested() noexcept { return Loop::current().stop_requested();
 
 namespace detail {
 
-/// Starts a chain with `root` as its first frame: through the ready queue, never inline.
-inline void begin(Chain& chain, PromiseBase& root) noexcept {
+/// Makes `root` the first frame of a chain.
+inline void adopt(Chain& chain, PromiseBase& root) noexcept {
   root.chain = &chain;
   root.parent = nullptr;
   chain.home = &core();
   chain.frame = &root;
+  chain.definition = root.site;
+}
+
+/// Starts a chain with `root` as its first frame: through the ready queue, never inline.
+inline void begin(Chain& chain, PromiseBase& root) noexcept {
+  adopt(chain, root);
   chain.run = [](Ready& entry) {
     auto& self = static_cast<Chain&>(entry);
     self.leaf = nullptr;
-    self.frame->handle().resume();
+    resume_in(self, *self.frame);
   };
   // Cancelled before its start: it is queued already and will be unwound instead of run.
   chain.cancel = [](Waiter& waiter) noexcept {
@@ -384,6 +395,15 @@ inline void begin(Chain& chain, PromiseBase& root) noexcept {
     chain.leaf = &chain;
   Loop::current().link_chain(chain);
   core().ready.push_back(chain);
+}
+
+/// Starts a chain on this stack, up to its first suspension. Only for Scope::start_now.
+inline void begin_inline(Chain& chain, PromiseBase& root) {
+  RONDO_ASSERT(!core().unwinding, "start_now resumes a task: a destructor may only use start");
+  if (chain.cancelled) return begin(chain, root);
+  adopt(chain, root);
+  Loop::current().link_chain(chain);
+  resume_in(chain, root);
 }
 
 /// A chain that runs one Task on behalf of an awaiter or of Loop::run.
@@ -401,6 +421,7 @@ struct Branch : Chain {
   }
   void start(Task<T> task, void (*when_ended)(Chain&, End), Chain* above) noexcept {
     parent = above;
+    if (above) locals = above->locals;
     ended = when_ended;
     task_frame = std::move(task).release();
     promise().owner = &task_frame;
@@ -412,6 +433,7 @@ struct Branch : Chain {
   void over(End end) noexcept {
     how = end;
     finished = true;
+    end_watch(watch);
     Loop::current().unlink_chain(*this);
   }
 };

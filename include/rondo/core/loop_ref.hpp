@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "rondo/base/memory.hpp"
+#include "rondo/core/detail/chain.hpp"
 #include "rondo/core/detail/post_queue.hpp"
 
 namespace rondo {
@@ -66,7 +67,7 @@ class LoopRef {
     Owned<Node> node(new Node(std::move(f)));  // Not pooled: pools belong to threads.
     node->run = [](detail::Ready& entry) noexcept {
       Owned<Node> own(static_cast<Node*>(&entry));
-      own->function();
+      detail::call_guarded(own->function, "a posted function");
     };
     if (!post_entry(*node)) return false;
     static_cast<void>(node.release());

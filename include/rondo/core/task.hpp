@@ -154,7 +154,13 @@ class ValuePromise<void> : public PromiseBase {
   }
 };
 
+/// Counted, and in debug builds logged, unless a cancellation or an exception is on its way.
 void report_never_awaited(const PromiseBase& promise) noexcept;
+/// An exception that nobody gets: counted and, in debug builds, logged with the task's name and
+/// creation site. `what` says where it came from; `task` may be null.
+void report_lost(const std::exception_ptr& error, const char* what, const Chain* task) noexcept;
+/// A failed Result that nobody reads: logged in debug builds.
+void report_dropped(const Error& error, const Chain& task) noexcept;
 
 /// Ends the frame that awaits as if it had returned `error`, without resuming it.
 template <class Promise, class U>
@@ -239,9 +245,7 @@ class [[nodiscard("a Task that is neither awaited nor started never runs")]] Tas
   explicit Task(void* frame) noexcept : frame_(frame) {}
   void drop() noexcept {
     if (!frame_) return;
-#ifndef NDEBUG
-    if (!promise_of(frame_).chain) detail::report_never_awaited(promise_of(frame_));
-#endif
+    if (!promise_of(frame_).chain) [[unlikely]] detail::report_never_awaited(promise_of(frame_));
     std::coroutine_handle<>::from_address(std::exchange(frame_, nullptr)).destroy();
   }
 
@@ -343,18 +347,28 @@ struct HandleAwaitable : OperationAwaitable<Self> {
 inline bool chain_cancelled(const PromiseBase& frame) noexcept { return frame.chain->cancelled; }
 inline Chain& chain_of(const PromiseBase& frame) noexcept { return *frame.chain; }
 
+/// The select that a leaf which is not the waiter itself must be.
+inline Collector& collector_of(Waiter& leaf) noexcept {
+  RONDO_ASSERT(leaf.run == &Collector::mark, "a task can wait in one place only");
+  return static_cast<Collector&>(leaf);
+}
 /// Suspends the waiter's chain in it.
 inline void park(Waiter& waiter, void (*cancel)(Waiter&) noexcept) noexcept {
   Chain& chain = *waiter.frame->chain;
-  RONDO_ASSERT(!chain.leaf, "a task can wait in one place only");
   waiter.cancel = cancel;
+  if (chain.leaf) [[unlikely]] return collector_of(*chain.leaf).enlist(waiter);
   chain.leaf = &waiter;
 }
 /// Its wait is over: the frame will run.
 inline void wake(Waiter& waiter) noexcept {
-  waiter.frame->chain->assert_here();
+  Chain& chain = *waiter.frame->chain;
+  chain.assert_here();
   // One that was not parked gives up its turn: it would defeat its own budget in the next slot.
-  const bool parked = std::exchange(waiter.frame->chain->leaf, nullptr) == &waiter;
+  const bool parked = chain.leaf == &waiter;
+  if (chain.leaf && !parked) [[unlikely]] {
+    return collector_of(*chain.leaf).settle(waiter, End::value);
+  }
+  chain.leaf = nullptr;
   waiter.run = &run_resume;
   LoopCore& at = core();
   if (parked && at.next_open) {
@@ -366,8 +380,12 @@ inline void wake(Waiter& waiter) noexcept {
 }
 /// Its wait ended by cancellation: the frames will be destroyed.
 inline void strike(Waiter& waiter) noexcept {
-  waiter.frame->chain->assert_here();
-  waiter.frame->chain->leaf = nullptr;
+  Chain& chain = *waiter.frame->chain;
+  chain.assert_here();
+  if (chain.leaf && chain.leaf != &waiter) [[unlikely]] {
+    return collector_of(*chain.leaf).settle(waiter, End::cancelled);
+  }
+  chain.leaf = nullptr;
   waiter.run = &run_unwind;
   core().ready.push_back(waiter);
 }
