@@ -15,6 +15,8 @@ class Runtime;
 class Scope;
 class SharedBytes;
 template <class T>
+class AsyncGenerator;
+template <class T>
 class Broadcast;
 template <class T>
 class Channel;
@@ -32,6 +34,8 @@ template <class T>
 class Result;
 template <class T>
 class Task;
+template <class T>
+class TaskLocal;
 template <class T>
 class ThreadChannel;
 template <class T>

@@ -6,7 +6,8 @@
 //
 // A file that is compiled often includes what it uses instead: core/scope.hpp and net/tcp.hpp are
 // an echo server. Headers that only declare take rondo/fwd.hpp.
-// Not in it: rondo/testing (virtual time, for tests) and the adapters (rondo/sqlite).
+// Not in it: core/stop_token.hpp (for <stop_token>), rondo/testing (virtual time, for tests) and
+// the adapters (rondo/sqlite).
 #pragma once
 
 #include "rondo/base/bytes.hpp"
@@ -23,26 +24,33 @@
 #include "rondo/core/cancel.hpp"
 #include "rondo/core/channel.hpp"
 #include "rondo/core/condition.hpp"
+#include "rondo/core/error_group.hpp"
 #include "rondo/core/event.hpp"
+#include "rondo/core/from_callback.hpp"
 #include "rondo/core/future.hpp"
+#include "rondo/core/generator.hpp"
 #include "rondo/core/interval.hpp"
 #include "rondo/core/latch.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/loop_ref.hpp"
+#include "rondo/core/map_concurrent.hpp"
 #include "rondo/core/mutex.hpp"
 #include "rondo/core/offload.hpp"
 #include "rondo/core/on.hpp"
 #include "rondo/core/once.hpp"
 #include "rondo/core/oneshot.hpp"
 #include "rondo/core/priority_queue.hpp"
+#include "rondo/core/race.hpp"
 #include "rondo/core/rate_limiter.hpp"
 #include "rondo/core/runtime.hpp"
 #include "rondo/core/rw_lock.hpp"
 #include "rondo/core/scope.hpp"
+#include "rondo/core/select.hpp"
 #include "rondo/core/semaphore.hpp"
 #include "rondo/core/sleep.hpp"
 #include "rondo/core/stream.hpp"
 #include "rondo/core/task.hpp"
+#include "rondo/core/task_local.hpp"
 #include "rondo/core/thread_channel.hpp"
 #include "rondo/core/watch.hpp"
 #include "rondo/core/when.hpp"

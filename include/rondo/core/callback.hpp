@@ -32,7 +32,7 @@ struct CallbackNode : Ready, Timer, ListLink {
   enum class State : unsigned char { armed, queued, done };
   State state = State::queued;
   unsigned char refs = 2;
-  Loop* home = nullptr;  ///< while armed
+  Loop* home = nullptr;                                         ///< while armed
   void (*invoke)(CallbackNode&, bool call) noexcept = nullptr;  ///< runs or only drops captures
   void (*release)(CallbackNode&) noexcept = nullptr;
 
@@ -88,7 +88,7 @@ struct HookOf : HookNode, Pooled {
     LoopHook::run = [](LoopHook& hook) noexcept {
       auto& self = static_cast<HookOf&>(hook);
       self.running = true;
-      self.function();
+      call_guarded(self.function, "a hook");
       self.running = false;
       if (self.removed) self.release(self);
     };

@@ -46,7 +46,8 @@ struct OwnedRun : Job {
   Waiter* waiter = nullptr;
   Lane* lane = nullptr;
 
-  explicit OwnedRun(F&& f) : function(std::move(f)) {
+  OwnedRun(F&& f, const LocalNode* values) : function(std::move(f)) {
+    locals = hold_locals(values);
     execute = [](Job& job) noexcept {
       auto& self = static_cast<OwnedRun&>(job);
       run_offloaded<F, T>(self.function, self, self.value, self.error);
@@ -57,6 +58,11 @@ struct OwnedRun : Job {
       if (self.error) self.lane->note_lost(self.error);
       delete &self;
     };
+  }
+  OwnedRun(const OwnedRun&) = delete;
+  OwnedRun& operator=(const OwnedRun&) = delete;
+  ~OwnedRun() {
+    if (locals) drop_locals(locals);
   }
 };
 
@@ -69,7 +75,9 @@ struct OffloadAwaiter : Waiter {
   bool rejected = false;
 
   OffloadAwaiter(F&& f, Pool where, bool may_abandon, PromiseBase& parent)
-      : run_(new OwnedRun<F>(std::move(f))), pool(where), abandon(may_abandon) {
+      : run_(new OwnedRun<F>(std::move(f), parent.chain->locals)),
+        pool(where),
+        abandon(may_abandon) {
     frame = &parent;
   }
   OffloadAwaiter(const OffloadAwaiter&) = delete;

@@ -28,6 +28,7 @@
 #include <utility>
 
 #include "rondo/base/memory.hpp"
+#include "rondo/core/detail/locals.hpp"
 #include "rondo/core/event.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/task.hpp"
@@ -36,7 +37,7 @@ namespace rondo {
 
 /// How a bracket ended.
 struct ScopeEnd {
-  bool cancelled = false;    ///< by this scope's own cancel() or deadline
+  bool cancelled = false;  ///< by this scope's own cancel() or deadline
   CancelReason reason = {};
 };
 
@@ -51,7 +52,6 @@ class JoinHandle;
 namespace detail {
 template <class F>
 struct ScopeBracket;
-void drop_locals(const LocalNode*& head) noexcept;  // core/task_local.hpp
 
 /// Takes every exception of a scope instead of the scope itself (core/error_group.hpp).
 struct FailureSink {
@@ -67,7 +67,8 @@ class Scope {
   Scope& operator=(const Scope&) = delete;
   ~Scope() {
     detail::end_watch(watch_);
-    if (own_locals_) [[unlikely]] detail::drop_locals(own_locals_);
+    if (own_locals_) [[unlikely]]
+      detail::drop_locals(own_locals_);
   }
 
   /// Starts `f(args...)`, a function that returns a Task, as a child. Function and arguments are
@@ -129,7 +130,11 @@ class Scope {
   const detail::LocalNode* locals() const noexcept {
     return own_locals_ ? own_locals_ : owner_->locals;
   }
-  void set_locals(const detail::LocalNode* head) noexcept { own_locals_ = head; }
+  /// `head` holds on to what was set before.
+  void set_locals(const detail::LocalNode* head) noexcept {
+    const detail::LocalNode* before = std::exchange(own_locals_, head);
+    if (before) detail::drop_locals(before);
+  }
 
  private:
   template <class F>
@@ -198,10 +203,12 @@ inline constexpr bool owns_parameters<R (*)(P...) noexcept> = (is_owning<P> && .
 
 template <class F>
 constexpr bool calls_directly() {
-  if constexpr (std::is_pointer_v<F>) return owns_parameters<F>;
+  if constexpr (std::is_pointer_v<F>)
+    return owns_parameters<F>;
   else if constexpr (std::is_empty_v<F> && requires(F f) { +f; })
     return owns_parameters<decltype(+std::declval<F>())>;
-  else return false;
+  else
+    return false;
 }
 
 template <class T>
@@ -231,8 +238,10 @@ void end_child(Chain& chain, End how) {
   child.finished = true;
   if (how != End::cancelled) {
     auto& promise = Task<T>::promise_of(child.frame_address);
-    if (how == End::exception) child.scope->fail(promise.take_error(), chain);
-    else if constexpr (!std::is_void_v<T>) child.value.emplace(promise.take());
+    if (how == End::exception)
+      child.scope->fail(promise.take_error(), chain);
+    else if constexpr (!std::is_void_v<T>)
+      child.value.emplace(promise.take());
     std::coroutine_handle<>::from_address(child.frame_address).destroy();
   }
   core().unwinding = how == End::cancelled;  // The kept arguments are a part of the frame.
@@ -258,6 +267,7 @@ void release_child(ChildBase& base) noexcept {
 
 template <class T>
 struct JoinAwaiter : Waiter {
+  static constexpr bool k_withdraws = true;  // core/select.hpp
   Child<T>* child;
   JoinAwaiter(Child<T>* c, PromiseBase& parent) noexcept : child(c) { frame = &parent; }
   bool await_ready() noexcept {
@@ -397,8 +407,7 @@ struct ScopeBracket : Waiter {
   Branch<T> body;
   TimePoint limit;
 
-  ScopeBracket(PromiseBase& parent, F&& f, TimePoint until)
-      : function(std::move(f)), limit(until) {
+  ScopeBracket(PromiseBase& parent, F&& f, TimePoint until) : function(std::move(f)), limit(until) {
     frame = &parent;
   }
   bool await_ready() const noexcept { return false; }
@@ -427,8 +436,10 @@ struct ScopeBracket : Waiter {
     self.scope.end();
     // An exception wins over a cancellation; a body that ended with its value has it delivered.
     const bool struck = !self.scope.failed() && self.body.how == End::cancelled;
-    if (struck && detail::cancelled(self)) strike(self);
-    else wake(self);
+    if (struck && detail::cancelled(self))
+      strike(self);
+    else
+      wake(self);
   }
   Returned await_resume() {
     if (scope.first_) std::rethrow_exception(std::move(scope.first_));

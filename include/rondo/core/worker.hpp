@@ -25,6 +25,7 @@
 #include "rondo/base/limits.hpp"
 #include "rondo/base/memory.hpp"
 #include "rondo/base/result.hpp"
+#include "rondo/core/detail/locals.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/task.hpp"
 
@@ -90,6 +91,7 @@ struct Job : Ready, ListLink {
   std::int64_t queued_at = 0;
   std::int64_t begun_at = 0;
   std::int64_t ended_at = 0;
+  const LocalNode* locals = nullptr;      ///< what TaskLocals the function reads
   std::atomic<bool> cancel_asked{false};  ///< what its CancelToken shows
 
   void ask_cancel() noexcept { cancel_asked.store(true, std::memory_order_relaxed); }
@@ -110,6 +112,7 @@ using OffloadResultOf = typename OffloadResult<F>::type;
 template <class F, class T>
 void run_offloaded(F& function, Job& job, std::optional<NonVoid<T>>& value,
                    std::exception_ptr& error) noexcept {
+  const JobLocals locals(job.locals);
   const auto call = [&]() -> T {
     if constexpr (takes_token<F>)
       return function(CancelToken(job.cancel_asked));
@@ -179,6 +182,7 @@ struct LaneAwaiter : Waiter {
   LaneAwaiter(Lane& at, F&& f, PromiseBase& parent) : lane(at), function(std::move(f)) {
     frame = &parent;
     job.awaiter = this;
+    job.locals = parent.chain->locals;  // It is waited for, so they live long enough.
     job.execute = [](Job& j) noexcept { static_cast<Mine&>(j).awaiter->execute(); };
     job.finished = [](Job& j) noexcept { wake(*static_cast<Mine&>(j).awaiter); };
   }
