@@ -59,7 +59,7 @@ struct Row {
   std::uint64_t dropped = 0;
 };
 
-std::vector<Row> rows() {
+std::vector<Row> task_rows() {
   return {
       {"out of an awaited task", [] { return throws("a"); }, "a"},
       {"out of a task before its first wait", [] { return throws("a", 0); }, "a"},
@@ -74,6 +74,11 @@ std::vector<Row> rows() {
          co_await make();
        },
        "made"},
+  };
+}
+
+std::vector<Row> scope_rows() {
+  return {
       {"out of a scope's body",
        []() -> Task<> { co_await with_scope([](Scope&) -> Task<> { co_await throws("body"); }); },
        "body"},
@@ -139,6 +144,11 @@ std::vector<Row> rows() {
          });
        },
        "inner"},
+  };
+}
+
+std::vector<Row> bracket_rows() {
+  return {
       {"while being cancelled",
        []() -> Task<> {
          co_await with_scope([](Scope& s) -> Task<> {
@@ -157,6 +167,11 @@ std::vector<Row> rows() {
       {"out of body and clean-up",
        []() -> Task<> { co_await finally(throws("both"), [] { return throws("cleanup"); }); },
        "both", 1},
+  };
+}
+
+std::vector<Row> together_rows() {
+  return {
       {"out of when_all", []() -> Task<> { co_await when_all(throws("all"), turns(1)); }, "all"},
       {"out of two branches of when_all",
        []() -> Task<> { co_await when_all(throws("one"), throws("two")); }, "one", 1},
@@ -200,6 +215,11 @@ std::vector<Row> rows() {
          }
        },
        "generator"},
+  };
+}
+
+std::vector<Row> callback_rows() {
+  return {
       {"out of run_blocking",
        []() -> Task<> { (void)co_await run_blocking([] { throw Boom("blocking"); }); }, "blocking"},
       {"out of the start of from_callback",
@@ -240,6 +260,11 @@ std::vector<Row> rows() {
          co_await turns(4);
        },
        nullptr, 2},
+  };
+}
+
+std::vector<Row> nobody_rows() {
+  return {
       {"out of a destructor at the end of a block",
        []() -> Task<> {
          {
@@ -276,6 +301,15 @@ std::vector<Row> rows() {
        },
        nullptr, 0, 0, 1},
   };
+}
+
+std::vector<Row> rows() {
+  std::vector<Row> all;
+  for (auto* part :
+       {&task_rows, &scope_rows, &bracket_rows, &together_rows, &callback_rows, &nobody_rows}) {
+    for (Row& row : part()) all.push_back(std::move(row));
+  }
+  return all;
 }
 
 class Exceptions : public EveryDriver {};

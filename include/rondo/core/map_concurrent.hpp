@@ -11,7 +11,6 @@
 // Thread rule: the loop's thread.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <type_traits>
@@ -127,7 +126,7 @@ struct MapState {
 template <class R, class F>
 auto map_concurrent(R range, std::size_t limit, F f)
     -> Task<typename detail::MapState<R, F>::Outcome> {
-  detail::MapState<R, F> state{range, f, std::max<std::size_t>(limit, 1)};
+  detail::MapState<R, F> state{range, f, limit > 0 ? limit : 1};
   co_await state.run();
   if constexpr (is_result<detail::Mapped<R, F>>) {
     if (state.failure) co_return *state.failure;
@@ -140,7 +139,7 @@ auto map_concurrent(R range, std::size_t limit, F f)
 template <class R, class F>
 auto for_each_concurrent(R range, std::size_t limit, F f)
     -> Task<typename detail::MapState<R, F>::End> {
-  detail::MapState<R, F> state{range, f, std::max<std::size_t>(limit, 1)};
+  detail::MapState<R, F> state{range, f, limit > 0 ? limit : 1};
   co_await state.run();
   if constexpr (is_result<detail::Mapped<R, F>>) {
     if (state.failure) co_return *state.failure;

@@ -52,6 +52,8 @@ class JoinHandle;
 namespace detail {
 template <class F>
 struct ScopeBracket;
+template <class Token>
+struct StopTokenOf;  // core/stop_token.hpp
 
 /// Takes every exception of a scope instead of the scope itself (core/error_group.hpp).
 struct FailureSink {
@@ -113,7 +115,9 @@ class Scope {
   /// A std::stop_token for code outside of the loop, stopped when this scope is cancelled or has
   /// ended. Defined in core/stop_token.hpp.
   template <class Token = void>
-  auto stop_token();
+  auto stop_token() {
+    return detail::StopTokenOf<Token>::of(watch_, cancelled_);
+  }
   /// Children (the body is one) that have not ended.
   std::size_t live() const noexcept { return live_; }
   /// Exceptions of children after the first.

@@ -9,19 +9,17 @@
 // Outward: stopped when the task (scope) is cancelled, and when it has ended: who still works for
 // it may stop. Callbacks registered on such a token run on the loop's thread inside the request:
 // they may post or set flags, not await; they may not throw.
-// Not in rondo.hpp: <stop_token> alone is several thousand lines. Functions of run_blocking can do
-// without it: they may take a CancelToken.
-// Thread rule: tokens any thread; everything else the loop's.
+// Not in rondo.hpp: <stop_token> alone is most of what a header may be. Functions of run_blocking
+// can do without it: they may take a CancelToken. Thread rule: tokens any thread; everything else
+// the loop's.
 #pragma once
 
 #include <coroutine>
 #include <optional>
 #include <stop_token>
+#include <type_traits>
 #include <utility>
 
-#include "rondo/core/loop.hpp"
-#include "rondo/core/loop_ref.hpp"
-#include "rondo/core/scope.hpp"
 #include "rondo/core/task.hpp"
 
 namespace rondo {
@@ -48,6 +46,9 @@ inline std::stop_token token_of(CancelWatch*& watch, bool cancelled) {
   return mine.source.get_token();
 }
 
+template <class Token>
+struct StopTokenOf;
+
 struct CurrentStopTokenAwaiter {
   Chain& chain;
   bool await_ready() const noexcept { return true; }
@@ -58,84 +59,53 @@ struct [[nodiscard]] CurrentStopToken {
   CurrentStopTokenAwaiter awaiter(PromiseBase& parent) && noexcept { return {*parent.chain}; }
 };
 
-/// What a stop posts: outlives the awaiter when it was posted and not yet delivered.
-struct StopNote : Ready {
-  Chain* chain = nullptr;  ///< null: the awaitable has ended. The loop's.
-  bool posted = false;     ///< written by the callback, read when that cannot run any more
-};
+/// Runs a task until it has ended or the token is stopped: true when it was cancelled by that.
+/// What it is made of is in the source file: the loop's header beside <stop_token> is too much.
+class [[nodiscard]] StopBracket {
+ public:
+  struct State;
+  class Awaiter {
+   public:
+    Awaiter(PromiseBase& parent, std::stop_token&& token, Task<>&& task);
+    Awaiter(const Awaiter&) = delete;
+    Awaiter& operator=(const Awaiter&) = delete;
+    ~Awaiter();
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<>);
+    bool await_resume();
 
-template <class T>
-struct StopTokenAwaiter : Waiter {
-  struct Post {
-    StopNote* note;
-    LoopRef loop;
-    void operator()() const noexcept {
-      note->posted = loop.post_entry(*note);  // Refused only while the loop dies.
-    }
+   private:
+    State* state_;
   };
-  Branch<T> branch;
-  Task<T> task;
-  std::stop_token token;
-  StopNote* note = nullptr;
-  std::optional<std::stop_callback<Post>> callback;
+  StopBracket(std::stop_token token, Task<> task)
+      : token_(std::move(token)), task_(std::move(task)) {}
+  Awaiter awaiter(PromiseBase& parent) && { return {parent, std::move(token_), std::move(task_)}; }
 
-  StopTokenAwaiter(PromiseBase& parent, Task<T>&& t, std::stop_token&& stop)
-      : task(std::move(t)), token(std::move(stop)) {
-    frame = &parent;
-  }
-  bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<>) {
-    if (detail::cancelled(*this)) return strike(*this);
-    note = new StopNote();
-    note->chain = &branch;
-    note->run = [](Ready& entry) {
-      Owned<StopNote> own(static_cast<StopNote*>(&entry));
-      if (own->chain) request_cancel(*own->chain, "stop_token");
-    };
-    // Stopped already: the branch never runs.
-    if (token.stop_requested())
-      branch.cancelled = true, branch.reason = "stop_token";
-    else
-      callback.emplace(token, Post{note, Loop::current().ref()});
-    park(*this, [](Waiter& waiter) noexcept {
-      request_cancel(static_cast<StopTokenAwaiter&>(waiter).branch);
-    });
-    branch.back = this;
-    branch.start(std::move(task), &ended, frame->chain);
-  }
-  static void ended(Chain& chain, End how) {
-    auto& self = *static_cast<StopTokenAwaiter*>(static_cast<Branch<T>&>(chain).back);
-    self.branch.over(how);
-    self.callback.reset();  // Waits for one that runs on another thread right now.
-    if (self.note->posted)
-      self.note->chain = nullptr;
-    else
-      delete self.note;
-    if (how == End::cancelled && detail::cancelled(self))
-      strike(self);
-    else
-      wake(self);
-  }
-  Lifted<T> await_resume() {
-    if (branch.how == End::cancelled) return Error(Errc::cancelled, "with_stop_token");
-    if constexpr (std::is_void_v<T>) {
-      branch.take();
-      return {};
-    } else {
-      return branch.take();
-    }
-  }
+ private:
+  std::stop_token token_;
+  Task<> task_;
 };
 
 template <class T>
-struct [[nodiscard]] WithStopToken : OperationAwaitable<WithStopToken<T>> {
-  Task<T> task;
-  std::stop_token token;
-  WithStopToken(Task<T>&& t, std::stop_token&& stop) : task(std::move(t)), token(std::move(stop)) {}
-  StopTokenAwaiter<T> awaiter(PromiseBase& parent) && {
-    return {parent, std::move(task), std::move(token)};
+Task<> keep_value(Task<T> task, std::optional<NonVoid<T>>& value) {
+  if constexpr (std::is_void_v<T>) {
+    co_await std::move(task);
+    value.emplace();
+  } else {
+    value.emplace(co_await std::move(task));
   }
-};
+}
+
+template <class T>
+Task<Lifted<T>> until_stopped(std::stop_token token, Task<T> task) {
+  std::optional<NonVoid<T>> value;
+  const bool stopped = co_await StopBracket(std::move(token), keep_value(std::move(task), value));
+  if (stopped) co_return Error(Errc::cancelled, "with_stop_token");
+  if constexpr (std::is_void_v<T>)
+    co_return Lifted<T>{};
+  else
+    co_return std::move(*value);
+}
 
 }  // namespace detail
 
@@ -146,9 +116,7 @@ struct [[nodiscard]] WithStopToken : OperationAwaitable<WithStopToken<T>> {
 /// - **Concurrency** any number. **Thread** the loop's; the stop any.
 template <class A>
 auto with_stop_token(std::stop_token token, A&& awaitable) {
-  auto task = detail::as_task(std::forward<A>(awaitable));
-  return detail::WithStopToken<typename decltype(task)::value_type>(std::move(task),
-                                                                    std::move(token));
+  return detail::until_stopped(std::move(token), detail::as_task(std::forward<A>(awaitable)));
 }
 
 /// A token of the running task, for functions on other threads; one for all who ask in it.
@@ -157,8 +125,10 @@ auto with_stop_token(std::stop_token token, A&& awaitable) {
 inline detail::CurrentStopToken current_stop_token() noexcept { return {}; }
 
 template <class Token>
-auto Scope::stop_token() {
-  return detail::token_of(watch_, cancelled_);
-}
+struct detail::StopTokenOf {
+  static std::stop_token of(CancelWatch*& watch, bool cancelled) {
+    return token_of(watch, cancelled);
+  }
+};
 
 }  // namespace rondo
