@@ -94,7 +94,7 @@ TEST(AllocationFailure, of_any_allocation_reaches_a_task_and_leaves_nothing) {
       try {
         t_until_failure = n;
         const int sum = co_await everything();
-        EXPECT_EQ(sum, 54);
+        EXPECT_EQ(sum, 48);
         ++whole;
       } catch (const std::bad_alloc&) {
         ++failed;
@@ -106,7 +106,7 @@ TEST(AllocationFailure, of_any_allocation_reaches_a_task_and_leaves_nothing) {
     EXPECT_EQ(sim.loop().statistics().live_tasks, 0u) << "allocation " << n;
     EXPECT_EQ(sim.loop().statistics().armed_timers, 0u) << "allocation " << n;
   }
-  EXPECT_GT(failed, 20);
+  EXPECT_GE(failed, 15);
   EXPECT_GT(whole, 0) << "the last ones fail after the end";
 }
 
