@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "rondo/core/scope.hpp"
+#include "rondo/core/sleep.hpp"
 
 namespace rondo {
 
@@ -59,6 +60,7 @@ struct MapState {
   Iterator at = range.begin();
   Sentinel end = range.end();
   std::size_t next = 0;
+  std::size_t finished = 0;
   std::vector<std::optional<Value>> values = {};
   std::optional<Error> failure = {};
 
@@ -73,8 +75,10 @@ struct MapState {
       state.start_lane(scope);
       if constexpr (std::is_void_v<T>) {
         co_await std::move(task);
+        ++state.finished;
       } else {
         Value value = co_await std::move(task);
+        ++state.finished;
         state.keep(index, std::move(value), scope);
       }
     }
@@ -96,11 +100,13 @@ struct MapState {
       values[index].emplace(std::move(value));
     }
   }
-  auto run() {
-    return with_scope([this](Scope& scope) -> Task<> {
+  Task<> run() {
+    co_await with_scope([this](Scope& scope) -> Task<> {
       start_lane(scope);
       co_return;
     });
+    // Lanes that were cancelled from outside: the body had ended, so the scope did not strike.
+    if (!failure && (finished != next || at != end)) co_await checkpoint();
   }
   std::vector<Plain> take() {
     std::vector<Plain> all;
