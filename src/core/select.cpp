@@ -57,6 +57,11 @@ void SelectCore::fail(std::exception_ptr error, const Chain& branch) noexcept {
     error_ = std::move(error);
 }
 
+void SelectCore::threw(std::size_t index, std::exception_ptr error) noexcept {
+  error_ = std::move(error);
+  ended(index, End::exception);
+}
+
 void SelectCore::ended(std::size_t index, End how) noexcept {
   if (how != End::cancelled && !has_winner()) {
     winner_ = index;

@@ -164,6 +164,9 @@ std::vector<Row> bracket_rows() {
       {"out of shield", []() -> Task<> { co_await shield(throws("shielded")); }, "shielded"},
       {"out of a clean-up",
        []() -> Task<> { co_await finally(turns(1), [] { return throws("cleanup"); }); }, "cleanup"},
+      {"out of the function that makes a clean-up",
+       []() -> Task<> { co_await finally(turns(1), []() -> Task<> { throw Boom("no cleanup"); }); },
+       "no cleanup"},
       {"out of body and clean-up",
        []() -> Task<> { co_await finally(throws("both"), [] { return throws("cleanup"); }); },
        "both", 1},
@@ -183,6 +186,13 @@ std::vector<Row> together_rows() {
          co_await select(never.receive(), throws("selected"));
        },
        "selected"},
+      {"out of the start of a case of select",
+       []() -> Task<> {
+         Channel<int> never{1};
+         co_await select(never.receive(),
+                         from_callback<int>([](Resume<int>) { throw Boom("case"); }), turns(3));
+       },
+       "case"},
       {"out of a race that another won",
        []() -> Task<> {
          auto good = []() -> Task<int> {

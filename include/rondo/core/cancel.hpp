@@ -13,6 +13,7 @@
 #pragma once
 
 #include <coroutine>
+#include <exception>
 #include <optional>
 #include <type_traits>
 #include <utility>
@@ -131,6 +132,7 @@ struct FinallyAwaiter : Waiter, Timer {
   Task<T> task;
   C make_cleanup;
   Branch<void> cleanup;
+  std::exception_ptr cleanup_error;  ///< what the clean-up, or its function, threw
   Duration limit;
 
   FinallyAwaiter(PromiseBase& parent, Task<T>&& t, C&& c, Duration max)
@@ -157,20 +159,29 @@ struct FinallyAwaiter : Waiter, Timer {
     };
     Loop::current().arm(self);
     self.cleanup.back = &self;
-    self.cleanup.start(self.make_cleanup(), &cleanup_ended, self.frame->chain);
+    try {
+      self.cleanup.start(self.make_cleanup(), &cleanup_ended, self.frame->chain);
+    } catch (...) {  // There is no task: out of the function, or no memory for the frame.
+      self.cleanup_error = std::current_exception();
+      self.cleaned_up(End::exception);
+    }
   }
   static void cleanup_ended(Chain& chain, End how) {
     auto& self = *static_cast<FinallyAwaiter*>(static_cast<Branch<void>&>(chain).back);
     self.cleanup.over(how);
-    if (self.armed()) Loop::current().disarm(self);
+    self.cleaned_up(how);
+  }
+  void cleaned_up(End how) noexcept {
+    if (armed()) Loop::current().disarm(*this);
     // An exception of the clean-up wins over a cancellation of the body.
-    if (self.body.how == End::cancelled && how != End::exception) strike(self);
-    else wake(self);
+    if (body.how == End::cancelled && how != End::exception) strike(*this);
+    else wake(*this);
   }
   T await_resume() {
-    if (cleanup.how == End::exception) {
-      if (body.how != End::exception) cleanup.take();
-      else report_lost(cleanup.promise().take_error(), "a clean-up after an exception", &cleanup);
+    if (cleanup.how == End::exception) cleanup_error = cleanup.promise().take_error();
+    if (cleanup_error) {
+      if (body.how != End::exception) std::rethrow_exception(std::move(cleanup_error));
+      report_lost(cleanup_error, "a clean-up after an exception", &body);
     }
     return body.take();
   }

@@ -58,6 +58,8 @@ class SelectCore : public Collector {
   bool close() noexcept;
   void branch_ended(std::size_t index, End how) noexcept;
   void fail(std::exception_ptr error, const Chain& branch) noexcept;
+  /// A case threw before it was registered: that decides.
+  void threw(std::size_t index, std::exception_ptr error) noexcept;
 
   bool opening_ = false;
   std::exception_ptr error_;
@@ -141,7 +143,11 @@ struct SelectAwaiter : SelectCore {
     if (has_winner()) return;
     if constexpr (requires { slot<I>().awaiter; }) {
       cases[I].waiter = &slot<I>().awaiter;
-      slot<I>().awaiter.await_suspend(up);
+      try {
+        slot<I>().awaiter.await_suspend(up);
+      } catch (...) {  // Where it begins is the user's code: the start of a from_callback.
+        threw(I, std::current_exception());
+      }
     } else {
       auto& branch = slot<I>();
       cases[I] = {.branch = &branch, .registered = true};
