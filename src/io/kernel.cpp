@@ -23,6 +23,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "io/kernel_child.hpp"
 #include "rondo/base/error.hpp"
 
 namespace rondo::io::kernel {
@@ -128,7 +129,7 @@ std::int32_t run_immediate(Operation& op, Sockets sockets) noexcept {
     case OpKind::socket_option:
       return socket_option(static_cast<SocketOptionOp&>(op));
     default:
-      return -ENOTSUP;
+      return run_child_op(op);
   }
 }
 

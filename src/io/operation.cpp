@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rondo/io/operation.hpp"
 
+#include "rondo/io/child_ops.hpp"
+
 namespace rondo::io {
 
 const char* op_name(OpKind kind) noexcept {
@@ -17,6 +19,7 @@ const char* op_name(OpKind kind) noexcept {
     case OpKind::signal: return "signal";
     case OpKind::job: return "job";
     case OpKind::resolve: return "resolve";
+    case OpKind::wait_child: return "wait_child";
     case OpKind::open: return "open";
     case OpKind::fsync: return "fsync";
     case OpKind::stat: return "stat";
@@ -31,8 +34,29 @@ const char* op_name(OpKind kind) noexcept {
     case OpKind::shutdown: return "shutdown";
     case OpKind::socket_name: return "socket_name";
     case OpKind::socket_option: return "socket_option";
+    case OpKind::spawn: return "spawn";
+    case OpKind::kill_child: return "kill_child";
+    case OpKind::make_pipe: return "make_pipe";
+    case OpKind::block_signals: return "block_signals";
+    case OpKind::terminal: return "terminal";
   }
   return "unknown";
+}
+
+const char* spawn_step_name(SpawnStep step) noexcept {
+  switch (step) {
+    case SpawnStep::none: return "spawn";
+    case SpawnStep::find: return "find";
+    case SpawnStep::clone: return "clone";
+    case SpawnStep::group: return "setpgid";
+    case SpawnStep::descriptors: return "dup";
+    case SpawnStep::terminal: return "terminal";
+    case SpawnStep::limits: return "setrlimit";
+    case SpawnStep::directory: return "chdir";
+    case SpawnStep::identity: return "setuid";
+    case SpawnStep::exec: return "exec";
+  }
+  return "spawn";
 }
 
 }  // namespace rondo::io

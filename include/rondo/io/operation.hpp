@@ -45,6 +45,7 @@ enum class OpKind : std::uint8_t {
   signal,
   job,
   resolve,
+  wait_child,
   // One-shot, files. Which of them a driver takes itself says Driver::handles(); the others are
   // done by perform() on a worker's thread.
   open,
@@ -62,6 +63,11 @@ enum class OpKind : std::uint8_t {
   shutdown,
   socket_name,
   socket_option,
+  spawn,
+  kill_child,
+  make_pipe,
+  block_signals,
+  terminal,
 };
 
 constexpr bool is_immediate(OpKind kind) noexcept { return kind >= OpKind::listen; }

@@ -10,6 +10,7 @@
 #include <cerrno>
 
 #include "io/epoll/epoll_driver.hpp"
+#include "io/kernel_child.hpp"
 
 namespace rondo::io::epoll {
 namespace {
@@ -67,6 +68,10 @@ std::int32_t EpollDriver::attempt(Operation& op) {
       return attempt_write(static_cast<WriteOp&>(op));
     case OpKind::poll:
       return attempt_poll(static_cast<PollOp&>(op));
+    case OpKind::wait_child: {
+      const std::int32_t result = kernel::try_reap(static_cast<WaitChildOp&>(op));
+      return result == -EAGAIN ? k_would_block : result;
+    }
     case OpKind::close:
       return attempt_close(static_cast<CloseOp&>(op));
     case OpKind::signal:
@@ -192,6 +197,7 @@ std::int32_t EpollDriver::attempt_write(WriteOp& op) {
   const std::int32_t ready = ready_now(op.fd, POLLOUT);
   if (ready < 0) return ready;
   const std::int32_t result = checked(::write(op.fd, op.from.data(), writable_size(op.fd, size)));
+  if (result == -EPIPE) kernel::drop_sigpipe();
   return result == -EAGAIN || result == -EINTR ? k_would_block : result;
 }
 

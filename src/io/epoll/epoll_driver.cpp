@@ -11,6 +11,7 @@
 
 #include "io/epoll/make.hpp"
 #include "rondo/base/error.hpp"
+#include "rondo/io/child_ops.hpp"
 
 namespace rondo::io::epoll {
 namespace {
@@ -194,6 +195,8 @@ int EpollDriver::descriptor_of(const Operation& op) const noexcept {
       return static_cast<const WriteOp&>(op).fd;
     case OpKind::poll:
       return static_cast<const PollOp&>(op).fd;
+    case OpKind::wait_child:
+      return static_cast<const WaitChildOp&>(op).fd;
     case OpKind::close:
       return static_cast<const CloseOp&>(op).fd;
     case OpKind::signal:
@@ -207,8 +210,8 @@ void EpollDriver::wait_for_readiness(Operation& op) {
   if (op.state == OpState::cancelling) return finish(op, -ECANCELED);
   const int fd = descriptor_of(op);
   Slot& at = slot(fd);
-  const bool foreign =
-      op.kind == OpKind::read || op.kind == OpKind::write || op.kind == OpKind::poll;
+  const bool foreign = op.kind == OpKind::read || op.kind == OpKind::write ||
+                       op.kind == OpKind::poll || op.kind == OpKind::wait_child;
   if (foreign || !at.watched) {
     ++statistics_.kernel_entries;
     if (const int error = poller_.watch(fd, at.seen); error < 0) return finish(op, error);

@@ -25,6 +25,8 @@ struct Descriptor final : Socket, std::enable_shared_from_this<Descriptor> {
   std::shared_ptr<Connection> connection;
   std::shared_ptr<Dial> dial;
   std::unique_ptr<OpenFile> file;
+  std::shared_ptr<Child> child;
+  bool is_null = false;  ///< /dev/null
   int side = 0;
   std::vector<Operation*> ops;  ///< in flight here, in the order of submission
 };

@@ -40,6 +40,7 @@ void SimDriver::close(int fd) {
   const auto descriptor = std::move(descriptors_[static_cast<std::size_t>(fd - first_fd_)]);
   --open_;
   descriptor->owner = nullptr;
+  if (descriptor->child) std::exchange(descriptor->child, nullptr)->owner = nullptr;
   if (descriptor->listener) {
     world_.network().unlisten(host_, *descriptor->listener);
     descriptor->listener = nullptr;

@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "io/sim/child.hpp"
 #include "io/sim/world.hpp"
 #include "rondo/io/driver.hpp"
 #include "rondo/io/sim_faults.hpp"
@@ -76,6 +77,10 @@ class SimDriver final : public Driver {
   void raise(int signal);
   /// Ends of a pipe: [0] reads, [1] writes. 0 or a negated errno.
   int make_pipe(int fds[2]);
+  /// A descriptor that reads as ended and takes whatever is written.
+  int open_null();
+  /// Who plays the programs that are spawned here.
+  void set_programs(Programs programs);
   /// Two connected stream sockets of this host.
   int make_pair(int fds[2]);
   enum class Crash : std::uint8_t {
@@ -122,6 +127,8 @@ class SimDriver final : public Driver {
   void start_job(JobOp& op);
   void start_resolve(ResolveOp& op);
   std::int32_t immediate(Operation& op);
+  std::int32_t spawn(SpawnOp& op);
+  std::int32_t kill_child(const KillChildOp& op);
   std::int32_t listen(ListenOp& op);
   std::int32_t shutdown(const ShutdownOp& op);
   std::int32_t socket_name(SocketNameOp& op);
@@ -158,6 +165,7 @@ class SimDriver final : public Driver {
   bool advance_send(Descriptor& descriptor, Operation& op);
   bool advance_read(Descriptor& descriptor, ReadOp& op);
   bool advance_poll(Descriptor& descriptor, PollOp& op);
+  bool advance_wait_child(Descriptor& descriptor, WaitChildOp& op);
   void arm_lane(std::uint32_t lane);
   void take_signals();
   bool interrupted(Operation& op);
@@ -194,6 +202,8 @@ class SimDriver final : public Driver {
   std::map<std::uint32_t, std::deque<PendingJob>> lanes_;
   std::vector<PendingName> names_;
   std::vector<PendingFile> files_;
+  Programs programs_;
+  std::int32_t last_pid_ = 1'000;
   std::shared_ptr<SimDriver*> self_;  // Events hold it weakly: they may outlive the driver.
 };
 

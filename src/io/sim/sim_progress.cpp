@@ -103,6 +103,8 @@ bool SimDriver::advance(Descriptor& descriptor, Operation& op) {
       return advance_read(descriptor, static_cast<ReadOp&>(op));
     case OpKind::poll:
       return advance_poll(descriptor, static_cast<PollOp&>(op));
+    case OpKind::wait_child:
+      return advance_wait_child(descriptor, static_cast<WaitChildOp&>(op));
     default:
       return false;  // The others do not wait on a descriptor.
   }
@@ -160,6 +162,9 @@ bool SimDriver::advance_connect(Descriptor& descriptor, ConnectOp& op) {
 }
 
 bool SimDriver::advance_send(Descriptor& descriptor, Operation& op) {
+  if (descriptor.is_null) {
+    return finish(op, static_cast<std::int32_t>(static_cast<WriteOp&>(op).from.size()));
+  }
   Connection& connection = *descriptor.connection;
   if (const int error = connection.send_state(descriptor.side)) return finish(op, error);
   std::size_t wanted = 0;
@@ -181,6 +186,7 @@ bool SimDriver::advance_send(Descriptor& descriptor, Operation& op) {
 }
 
 bool SimDriver::advance_read(Descriptor& descriptor, ReadOp& op) {
+  if (descriptor.is_null) return finish(op, 0);
   Connection& connection = *descriptor.connection;
   if (op.into.empty()) return finish(op, 0);
   const std::size_t size = std::min(op.into.size(), connection.readable(descriptor.side));
@@ -194,7 +200,11 @@ bool SimDriver::advance_read(Descriptor& descriptor, ReadOp& op) {
 
 bool SimDriver::advance_poll(Descriptor& descriptor, PollOp& op) {
   std::uint32_t holds = 0;
-  if (descriptor.listener) {
+  if (descriptor.is_null) {
+    holds = k_readable | k_writable;
+  } else if (descriptor.child) {
+    if (descriptor.child->ended) holds |= k_readable;
+  } else if (descriptor.listener) {
     if (!descriptor.listener->queue.empty()) holds |= k_readable;
   } else if (const Connection* connection = descriptor.connection.get()) {
     const int side = descriptor.side;

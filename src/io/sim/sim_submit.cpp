@@ -22,6 +22,7 @@ constexpr int k_backlog_max = 4'096;  // net.core.somaxconn
 std::int32_t refuse_stream_op(const Descriptor& descriptor, OpKind kind) {
   const bool sends = kind == OpKind::send || kind == OpKind::send_message;
   const bool writes = sends || kind == OpKind::write;
+  if (descriptor.is_null) return sends || kind == OpKind::recv ? -ENOTSOCK : 0;
   if (!descriptor.connection) return writes ? -EPIPE : -ENOTCONN;
   if (descriptor.connection->kind() != Connection::Kind::pipe) return 0;
   if (sends || kind == OpKind::recv) return -ENOTSOCK;
@@ -40,6 +41,7 @@ std::int32_t refuse(const Descriptor& descriptor, const Operation& op) {
       if (static_cast<const WriteOp&>(op).offset >= 0) return -ESPIPE;
       return refuse_stream_op(descriptor, op.kind);
     case OpKind::poll:
+    case OpKind::wait_child:
       return 0;
     default:
       return refuse_stream_op(descriptor, op.kind);
@@ -64,6 +66,8 @@ void SimDriver::start(Operation& op) {
       return start_on_descriptor(op, static_cast<WriteOp&>(op).fd);
     case OpKind::poll:
       return start_on_descriptor(op, static_cast<PollOp&>(op).fd);
+    case OpKind::wait_child:
+      return start_on_descriptor(op, static_cast<WaitChildOp&>(op).fd);
     case OpKind::connect:
       return start_connect(static_cast<ConnectOp&>(op));
     case OpKind::close:
@@ -206,6 +210,16 @@ std::int32_t SimDriver::immediate(Operation& op) {
       return socket_name(static_cast<SocketNameOp&>(op));
     case OpKind::socket_option:
       return socket_option(static_cast<SocketOptionOp&>(op));
+    case OpKind::spawn:
+      return spawn(static_cast<SpawnOp&>(op));
+    case OpKind::kill_child:
+      return kill_child(static_cast<const KillChildOp&>(op));
+    case OpKind::make_pipe:
+      return make_pipe(static_cast<MakePipeOp&>(op).fds);
+    case OpKind::block_signals:
+      return 0;  // raise() keeps every signal anyway.
+    case OpKind::terminal:
+      return -ENOTSUP;
     default:
       return -EINVAL;
   }

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "io/kernel.hpp"
+#include "rondo/io/child_ops.hpp"
 
 namespace rondo::io::uring {
 namespace {
@@ -60,6 +61,9 @@ void fill_entry(Operation& op, io_uring_sqe& sqe) noexcept {
       io_uring_prep_poll_add(&sqe, poll.fd, poll.events);
       return;
     }
+    case OpKind::wait_child:
+      io_uring_prep_poll_add(&sqe, static_cast<WaitChildOp&>(op).fd, k_readable);
+      return;
     case OpKind::close:
       io_uring_prep_close(&sqe, static_cast<CloseOp&>(op).fd);
       return;

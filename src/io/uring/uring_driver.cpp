@@ -8,6 +8,7 @@
 #include <memory>
 #include <utility>
 
+#include "io/kernel_child.hpp"
 #include "io/uring/entries.hpp"
 #include "io/uring/make.hpp"
 
@@ -336,6 +337,16 @@ void UringDriver::finish(Operation& op, std::int32_t result, std::uint16_t buffe
     case OpKind::poll:
       if (result >= 0) result = kernel::poll_result(static_cast<std::uint32_t>(result));
       break;
+    case OpKind::write:
+      if (result == -EPIPE) kernel::drop_sigpipe();
+      break;
+    case OpKind::wait_child: {
+      if (result >= 0) result = kernel::try_reap(static_cast<WaitChildOp&>(op));
+      if (result != -EAGAIN) break;
+      if (op.state == OpState::submitted) return start(op);
+      result = -ECANCELED;
+      break;
+    }
     case OpKind::signal: {
       if (result < 0 && op.driver_flags & k_in_backlog) break;  // signalfd itself was refused.
       if (result >= 0) result = signals_.take();
