@@ -12,6 +12,7 @@
 
 #include "core/crew.hpp"
 #include "rondo/base/log.hpp"
+#include "rondo/core/detail/signal_hub.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/offload.hpp"
 
@@ -21,7 +22,7 @@ namespace {
 struct Program {
   enum class State { running, stopping, cancelling, over };
 
-  struct SignalWatch : io::SignalOp {
+  struct SignalWatch : detail::SignalSubscriber {
     Program* program = nullptr;
   };
   struct StopHook : detail::LoopHook {
@@ -39,8 +40,8 @@ struct Program {
     hook.program = signals.program = timer.program = this;
     hook.run = [](detail::LoopHook& h) { static_cast<StopHook&>(h).program->stopping(); };
     timer.fire = [](detail::Timer& t) noexcept { static_cast<StopTimer&>(t).program->on_timer(); };
-    signals.on_complete = [](io::Operation& op, const io::Completion& done) noexcept {
-      static_cast<SignalWatch&>(op).program->on_signal(done.result);
+    signals.on_signal = [](detail::SignalSubscriber& who, int number) noexcept {
+      static_cast<SignalWatch&>(who).program->on_signal(number);
     };
   }
 
@@ -57,7 +58,7 @@ struct Program {
     loop.add_stop_hook(hook);
     if (options.handle_signals) {
       signals.mask = bit(SIGINT) | bit(SIGTERM);
-      loop.driver().submit(signals);
+      hub().join(signals);
     }
     branch.back = this;
     branch.start(
@@ -69,14 +70,14 @@ struct Program {
         },
         nullptr);
   }
+  detail::SignalHub& hub() { return loop.service<detail::SignalHub>(); }
   static std::uint64_t bit(int signal) { return std::uint64_t{1} << (signal - 1); }
 
   void on_signal(int number) noexcept {
-    if (number <= 0) return;  // Cancelled at the end, or a driver without signals.
+    if (number <= 0) return;  // A driver without signals.
     if (branch.finished) return;  // Came together with the end: nothing is left to stop.
     if (state == State::running) loop.request_stop();
     else if (state == State::stopping) cancel();
-    if (state != State::over) loop.driver().submit(signals);
   }
   void stopping() noexcept {
     if (state != State::running) return;
@@ -103,8 +104,9 @@ struct Program {
   void end_signals() {
     if (timer.armed()) loop.disarm(timer);
     if (hook.linked()) hook.unlink();
-    if (signals.in_flight()) loop.driver().cancel(signals);
-    while (signals.in_flight()) loop.poll();
+    if (!signals.linked()) return;
+    hub().leave(signals);
+    while (!hub().drained()) loop.poll();
   }
 
   std::string describe_tasks() {
