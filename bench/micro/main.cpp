@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -210,12 +211,16 @@ Task<> everything() {
 
 }  // namespace
 
-int main(int argc, char**) {
-  if (argc > 1) {
-    std::fputs("rondo-bench-micro: spawn and files come with process and fs\n", stderr);
+int bench_spawn();  // spawn.cpp
+
+int main(int argc, char** argv) {
+  pin(0);
+  const std::string_view mode = argc > 1 ? argv[1] : "";
+  if (mode == "spawn") return bench_spawn();
+  if (!mode.empty()) {
+    std::fputs("usage: rondo-bench-micro [spawn]\n", stderr);
     return 2;
   }
-  pin(0);
   const int status = run(everything());
   cross_thread(20'000);
   task_elsewhere(20'000);

@@ -54,6 +54,13 @@ class Router;
 class Server;
 }  // namespace http
 
+namespace process {
+class PipeStream;
+class Process;
+class SignalSet;
+class Terminal;
+}  // namespace process
+
 namespace ws {
 class Socket;
 }  // namespace ws

@@ -66,4 +66,8 @@
 #include "rondo/net/tcp.hpp"
 #include "rondo/net/unix.hpp"
 #include "rondo/process/pipe.hpp"
+#include "rondo/process/process.hpp"
+#include "rondo/process/pty.hpp"
+#include "rondo/process/signal.hpp"
+#include "rondo/process/stream.hpp"
 #include "rondo/ws/socket.hpp"

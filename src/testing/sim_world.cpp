@@ -15,6 +15,7 @@
 #include "io/sim/sim_driver.hpp"
 #include "rondo/core/loop_ref.hpp"
 #include "testing/ready_order.hpp"
+#include "testing/sim_programs.hpp"
 
 namespace rondo::testing {
 namespace {
@@ -115,6 +116,7 @@ class Machine {
 struct SimHost::State {
   io::sim::World* world;
   io::sim::Host* host;
+  SimPrograms children;                          // Outlives the loops.
   std::unique_ptr<Machine> machine;              // The process's first loop. Null while down.
   std::vector<std::unique_ptr<Machine>> others;  // Its further loops.
   std::size_t loops = 1;
@@ -201,6 +203,8 @@ struct SimWorld::State {
           std::make_unique<Machine>(world, *host.host, options, static_cast<int>(i)));
     }
     form_group(host);
+    host.children.attach(host.machine->driver());
+    for (auto& machine : host.others) host.children.attach(machine->driver());
     for (auto& program : host.programs) host.machine->start(program);
   }
   void crash(std::string_view name, SimDriver::Crash how) {
@@ -250,6 +254,10 @@ void SimHost::raise(int signal) {
 }
 
 SimDisk SimHost::disk() { return {*state_->world, *state_->host}; }
+void SimHost::program(std::string name, SimProgram play) {
+  state_->children.add(std::move(name), std::move(play));
+}
+
 void SimHost::jump_wall_clock(Duration by) { state_->host->wall_offset += by; }
 bool SimHost::is_up() const noexcept { return state_->machine != nullptr; }
 const std::string& SimHost::name() const noexcept { return state_->host->name; }

@@ -98,6 +98,12 @@ inline constexpr Limit list_entries_max{"list_entries_max", 1'048'576, "entries"
 inline constexpr Limit walk_depth_max{"walk_depth_max", 256, "directories", AtLimit::reject,
                                       "nested directories that walk and remove_tree enter"};
 
+// Processes.
+inline constexpr Limit capture_max{"capture_max", 16'777'216, "bytes", AtLimit::close,
+                                   "output of a captured program; more kills it"};
+inline constexpr Limit terminate_grace{"terminate_grace", 5'000, "ms", AtLimit::close,
+                                       "a program that was asked to end is killed"};
+
 // HTTP/1.1 and WebSocket.
 inline constexpr Limit http_head_max{"http_head_max", 32'768, "bytes", AtLimit::reject,
                                      "request line and header fields: 431"};

@@ -52,6 +52,8 @@ class SimHost {
   void raise(int signal);
   /// Its disk: the same for every process it has.
   SimDisk disk();
+  /// Plays the program `name` when it is spawned on this host, also after a restart.
+  void program(std::string name, SimProgram play);
   /// Its wall clock jumps.
   void jump_wall_clock(Duration by);
 
