@@ -42,10 +42,15 @@ template <class T>
 class Watch;
 
 namespace net {
+class DatagramSocket;
 class Endpoint;
 class Listener;
 class Stream;
 }  // namespace net
+
+namespace udp {
+class Socket;
+}  // namespace udp
 
 namespace http {
 class Request;

@@ -24,6 +24,7 @@
 #include <memory>
 
 #include "io/kernel_child.hpp"
+#include "io/kernel_messages.hpp"
 #include "rondo/base/error.hpp"
 
 namespace rondo::io::kernel {
@@ -94,29 +95,9 @@ std::int32_t socket_name(SocketNameOp& op) noexcept {
   return 0;
 }
 
-std::int32_t socket_option(const SocketOptionOp& op) noexcept {
-  int level = SOL_SOCKET;
-  int name = 0;
-  switch (op.option) {
-    case SocketOption::no_delay:
-      level = IPPROTO_TCP, name = TCP_NODELAY;
-      break;
-    case SocketOption::keep_alive:
-      name = SO_KEEPALIVE;
-      break;
-    case SocketOption::receive_buffer:
-      name = SO_RCVBUF;
-      break;
-    case SocketOption::send_buffer:
-      name = SO_SNDBUF;
-      break;
-  }
-  return checked(::setsockopt(op.fd, level, name, &op.value, sizeof op.value));
-}
-
 }  // namespace
 
-std::int32_t run_immediate(Operation& op, Sockets sockets) noexcept {
+std::int32_t run_immediate(Operation& op, Sockets sockets, Reserve& reserve) noexcept {
   switch (op.kind) {
     case OpKind::listen:
       return listen(static_cast<ListenOp&>(op), sockets);
@@ -128,6 +109,10 @@ std::int32_t run_immediate(Operation& op, Sockets sockets) noexcept {
       return socket_name(static_cast<SocketNameOp&>(op));
     case OpKind::socket_option:
       return socket_option(static_cast<SocketOptionOp&>(op));
+    case OpKind::datagram_socket:
+      return datagram_socket(static_cast<DatagramSocketOp&>(op), sockets);
+    case OpKind::refuse:
+      return reserve.refuse(static_cast<RefuseOp&>(op));
     default:
       return run_child_op(op);
   }

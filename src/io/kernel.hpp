@@ -24,8 +24,9 @@ namespace rondo::io::kernel {
 /// answer -EAGAIN on such a socket instead of waiting.
 enum class Sockets : int { blocking = 0, nonblocking = SOCK_NONBLOCK };
 
-/// Does an immediate operation (listen, shutdown, socket_name, socket_option).
-std::int32_t run_immediate(Operation& op, Sockets sockets) noexcept;
+class Reserve;
+/// Does an immediate operation.
+std::int32_t run_immediate(Operation& op, Sockets sockets, Reserve& reserve) noexcept;
 /// A socket for `op.address`, TCP_NODELAY for IP; not yet connected.
 std::int32_t open_socket(const ConnectOp& op, Sockets sockets) noexcept;
 

@@ -12,6 +12,10 @@ const char* op_name(OpKind kind) noexcept {
     case OpKind::connect: return "connect";
     case OpKind::send: return "send";
     case OpKind::send_message: return "send_message";
+    case OpKind::send_zero_copy: return "send_zero_copy";
+    case OpKind::send_datagram: return "send_datagram";
+    case OpKind::recv_message: return "recv_message";
+    case OpKind::send_file: return "send_file";
     case OpKind::read: return "read";
     case OpKind::write: return "write";
     case OpKind::poll: return "poll";
@@ -39,6 +43,8 @@ const char* op_name(OpKind kind) noexcept {
     case OpKind::make_pipe: return "make_pipe";
     case OpKind::block_signals: return "block_signals";
     case OpKind::terminal: return "terminal";
+    case OpKind::datagram_socket: return "datagram_socket";
+    case OpKind::refuse: return "refuse";
   }
   return "unknown";
 }

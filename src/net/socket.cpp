@@ -7,6 +7,8 @@ namespace rondo::net::detail {
 
 static_assert(sizeof(Socket) <= 192, "10,000 idle connections are counted in their sockets");
 
+constexpr Errc k_not_supported = static_cast<Errc>(95);  // EOPNOTSUPP
+
 using rondo::detail::strike;
 using rondo::detail::Waiter;
 using rondo::detail::WriteWaiter;
@@ -101,7 +103,9 @@ void Socket::flush() noexcept {
     serve_writer();
     return finish_shutdown();
   }
-  if (large || !out_.has_one_block()) return send_gathered(large);
+  const bool uncopied = large && zero_copy_ && writer_->rest.size() >= limits::zero_copy_min.value;
+  if (uncopied && out_.empty()) return send_zero_copy();
+  if (large || !out_.has_one_block()) return send_gathered(large && !uncopied);
   const ByteView front = out_.front();
   queued_in_flight_ = static_cast<std::uint32_t>(front.size());
   Send& send = new_send<Send>();
@@ -125,6 +129,25 @@ void Socket::send_gathered(bool with_writer) noexcept {
   }
   op.slices = op.spans;
   op.count = static_cast<std::uint32_t>(count);
+  service_->driver().submit(op);
+}
+
+void Socket::send_zero_copy() noexcept {
+  ZeroCopy& op = new_send<ZeroCopy>();
+  op.on_complete = [](io::Operation& done, const io::Completion& how) noexcept {
+    auto* own = static_cast<ZeroCopy*>(&done);
+    Socket& socket = *own->socket;
+    delete own;
+    const Errc error = static_cast<Errc>(-how.result);
+    const bool cannot = error == Errc::invalid_argument || error == k_not_supported;
+    // This socket or kernel cannot: nothing was sent, and the next flush copies.
+    if (cannot) socket.zero_copy_ = false;
+    socket.on_sent(cannot ? -static_cast<std::int32_t>(Errc::interrupted) : how.result);
+  };
+  queued_in_flight_ = 0;
+  writer_in_flight_ = true;
+  op.data = writer_->rest.data();
+  op.size = writer_->rest.size();
   service_->driver().submit(op);
 }
 

@@ -288,6 +288,15 @@ SimWorld::~SimWorld() {
   }
 }
 
+SimHost& SimWorld::host(std::string_view name, std::string_view address,
+                        std::string_view second_address) {
+  SimHost& made = host(name, address);
+  const auto second = io::sim::Ip::parse(second_address);
+  RONDO_ASSERT(second.has_value(), "a simulated host needs numeric addresses: \"10.0.0.1\"");
+  made.state_->host->addresses.push_back(*second);
+  return made;
+}
+
 SimHost& SimWorld::host(std::string_view name, std::string_view address, std::size_t loops) {
   RONDO_ASSERT(loops >= 1, "a process has at least one loop");
   auto state = std::make_unique<SimHost::State>();
@@ -296,6 +305,19 @@ SimHost& SimWorld::host(std::string_view name, std::string_view address, std::si
   state->host = &state_->world.add_host(std::string(name), {std::string(address)});
   state_->boot(*state);
   return state_->hosts.emplace_back(std::move(state));
+}
+
+void SimWorld::name(std::string_view name, const SimName& answers) {
+  io::sim::HostName known{.name = std::string(name),
+                          .addresses = {},
+                          .v4_delay = answers.v4_delay,
+                          .v6_delay = answers.v6_delay};
+  for (const std::string_view text : answers.addresses) {
+    const auto ip = io::sim::Ip::parse(text);
+    RONDO_ASSERT(ip.has_value(), "a simulated name needs numeric addresses: \"10.0.0.1\"");
+    known.addresses.push_back(*ip);
+  }
+  state_->world.add_name(std::move(known));
 }
 
 SimHost& SimWorld::host(std::string_view name) {

@@ -87,6 +87,34 @@ inline constexpr Limit linger_max{"linger_max", 5'000, "ms", AtLimit::drop,
                                   "time accepted output has to leave after its stream is gone"};
 inline constexpr Limit accept_pause{"accept_pause", 100, "ms", AtLimit::wait,
                                     "accepting pauses after the process ran out of descriptors"};
+inline constexpr Limit accept_refuse_after{
+    "accept_refuse_after", 2'000, "ms", AtLimit::close,
+    "out of descriptors that long, connections that wait are refused by a reserved one"};
+
+// Sockets beside streams.
+inline constexpr Limit datagram_max{"datagram_max", 65'507, "bytes", AtLimit::reject,
+                                    "payload of one UDP datagram over IPv4"};
+inline constexpr Limit datagram_loan{"datagram_loan", 2'048, "bytes", AtLimit::report,
+                                     "bytes kept of a datagram received without a buffer"};
+inline constexpr Limit datagram_batch_max{"datagram_batch_max", 64, "datagrams", AtLimit::reject,
+                                          "datagrams of one receive_batch"};
+inline constexpr Limit descriptors_max{"descriptors_max", 16, "descriptors", AtLimit::reject,
+                                       "descriptors that travel with one message"};
+inline constexpr Limit connect_attempt_delay{
+    "connect_attempt_delay", 250, "ms", AtLimit::wait,
+    "an address has that long before the next one is tried beside it"};
+inline constexpr Limit resolution_delay{"resolution_delay", 50, "ms", AtLimit::wait,
+                                        "IPv4 addresses wait that long for the IPv6 ones"};
+inline constexpr Limit frame_max{"frame_max", 1'048'576, "bytes", AtLimit::reject,
+                                 "payload of one frame of a framed stream"};
+inline constexpr Limit proxy_header_max{"proxy_header_max", 4'096, "bytes", AtLimit::reject,
+                                        "a PROXY protocol header with its extensions"};
+inline constexpr Limit proxy_header_timeout{"proxy_header_timeout", 5'000, "ms", AtLimit::close,
+                                            "a PROXY protocol header must be complete"};
+inline constexpr Limit zero_copy_min{"zero_copy_min", 32'768, "bytes", AtLimit::copy,
+                                     "smaller writes of a zero-copy stream are copied"};
+inline constexpr Limit copy_block{"copy_block", 65'536, "bytes", AtLimit::wait,
+                                  "bytes that send_file reads at once where it has to copy"};
 
 // Files.
 inline constexpr Limit read_file_max{"read_file_max", 67'108'864, "bytes", AtLimit::reject,

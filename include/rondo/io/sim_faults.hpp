@@ -28,6 +28,10 @@ struct SimLink {
   std::uint32_t stall_per_mille = 0;       ///< a chunk stops its direction for up to stall_max
   std::uint32_t black_hole_per_mille = 0;  ///< a chunk and all after it never arrive
   Duration stall_max = std::chrono::seconds(5);
+  std::uint32_t loss_per_mille = 0;        ///< a datagram never arrives
+  std::uint32_t duplicate_per_mille = 0;   ///< a datagram arrives twice
+  std::uint32_t reorder_per_mille = 0;     ///< a datagram is late by up to reorder_max
+  Duration reorder_max = std::chrono::milliseconds(50);
 };
 
 /// The disk of a host. Its model (what a crash keeps) stands in docs/reference/simulation.md.

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "rondo/base/memory.hpp"
 #include "rondo/base/move_fn.hpp"
@@ -72,6 +73,13 @@ class SimHost {
   Owned<State> state_;
 };
 
+/// How a name of the simulated host table is answered.
+struct SimName {
+  std::vector<std::string_view> addresses;  ///< numeric, of both families
+  Duration v4_delay{};                      ///< until the addresses of a family are known
+  Duration v6_delay{};
+};
+
 class SimWorld {
  public:
   explicit SimWorld(SimWorldOptions options = {});
@@ -83,6 +91,9 @@ class SimWorld {
   /// `loops` loops, as rondo::run(main, {.loops = n}) makes them: what is started runs on the
   /// first, loops() and on() reach the others, and all of them take turns in this one thread.
   SimHost& host(std::string_view name, std::string_view address, std::size_t loops = 1);
+  SimHost& host(std::string_view name, std::string_view address, std::string_view second_address);
+  /// A further name that programs can resolve; its addresses may be anybody's or nobody's.
+  void name(std::string_view name, const SimName& answers);
   /// The host of that name, which must exist.
   SimHost& host(std::string_view name);
 

@@ -26,6 +26,9 @@ std::uint32_t events_for(const Operation& op) noexcept {
     case OpKind::connect:
     case OpKind::send:
     case OpKind::send_message:
+    case OpKind::send_zero_copy:
+    case OpKind::send_datagram:
+    case OpKind::send_file:
     case OpKind::write:
       return EPOLLOUT | EPOLLERR | EPOLLHUP;
     case OpKind::poll:
@@ -59,8 +62,9 @@ void EpollDriver::submit(Operation& op) {
   ++op.generation;
   ++statistics_.submissions;
   if (is_immediate(op.kind)) {
-    const std::int32_t result = kernel::run_immediate(op, kernel::Sockets::nonblocking);
-    if (op.kind == OpKind::listen && result >= 0) reset_slot(result);
+    const std::int32_t result = kernel::run_immediate(op, kernel::Sockets::nonblocking, reserve_);
+    const bool opens = op.kind == OpKind::listen || op.kind == OpKind::datagram_socket;
+    if (opens && result >= 0) reset_slot(result);
     ++statistics_.kernel_entries;
     return deliver(op, {.result = result});
   }
@@ -189,6 +193,14 @@ int EpollDriver::descriptor_of(const Operation& op) const noexcept {
       return static_cast<const SendOp&>(op).fd;
     case OpKind::send_message:
       return static_cast<const SendMessageOp&>(op).fd;
+    case OpKind::send_zero_copy:
+      return static_cast<const SendZeroCopyOp&>(op).fd;
+    case OpKind::send_datagram:
+      return static_cast<const SendDatagramOp&>(op).fd;
+    case OpKind::recv_message:
+      return static_cast<const RecvMessageOp&>(op).fd;
+    case OpKind::send_file:
+      return static_cast<const SendFileOp&>(op).fd;
     case OpKind::read:
       return static_cast<const ReadOp&>(op).fd;
     case OpKind::write:

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "io/epoll/poller.hpp"
-#include "io/kernel.hpp"
+#include "io/kernel_messages.hpp"
 #include "io/op_queue.hpp"
 #include "rondo/io/driver.hpp"
 
@@ -68,6 +68,10 @@ class EpollDriver final : public Driver {
   std::int32_t attempt_connect(ConnectOp& op);
   std::int32_t attempt_send(SendOp& op);
   std::int32_t attempt_send_message(SendMessageOp& op);
+  std::int32_t attempt_send_zero_copy(SendZeroCopyOp& op);
+  std::int32_t attempt_send_datagram(SendDatagramOp& op);
+  std::int32_t attempt_recv_message(RecvMessageOp& op);
+  std::int32_t attempt_send_file(SendFileOp& op);
   std::int32_t attempt_read(ReadOp& op);
   std::int32_t attempt_write(WriteOp& op);
   std::int32_t attempt_poll(PollOp& op);
@@ -84,6 +88,7 @@ class EpollDriver final : public Driver {
   Poller poller_;
   kernel::WakeFd wake_;
   kernel::Signals signals_;
+  kernel::Reserve reserve_;
   bool signal_in_flight_ = false;
   bool skipped_collect_ = false;
   std::uint64_t in_flight_ = 0;

@@ -19,6 +19,7 @@
 #include "io/sim/connection.hpp"
 #include "io/sim/disk.hpp"
 #include "io/sim/endpoint.hpp"
+#include "io/sim/mailbox.hpp"
 #include "rondo/base/time.hpp"
 #include "rondo/io/sim_faults.hpp"
 
@@ -46,6 +47,7 @@ struct Host {
   std::uint16_t next_port = 32'768;
   std::vector<Listener*> listeners;
   std::unique_ptr<Disk> disk;  ///< survives its processes
+  std::vector<Mailbox*> mailboxes;
 
   bool has_family(Family family) const noexcept;
   bool owns(const Ip& ip) const noexcept;
@@ -68,7 +70,8 @@ struct Dial {
 
 class Network {
  public:
-  explicit Network(World& world) : world_(world) {}
+  explicit Network(World& world) : world_(world), post_(world) {}
+  Post& post() noexcept { return post_; }
 
   // Listening. Negated errno on failure; `listener.bound` gets its port.
   int listen(Host& host, Listener& listener);
@@ -108,6 +111,7 @@ class Network {
   std::shared_ptr<Connection> make(Connection::Kind kind, int a, int b);
 
   World& world_;
+  Post post_;
   std::map<std::pair<int, int>, SimLink> links_;
   std::set<std::pair<int, int>> cuts_;  ///< (from, to): nothing passes
   std::map<std::uint64_t, std::weak_ptr<Connection>> connections_;

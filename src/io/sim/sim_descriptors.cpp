@@ -45,6 +45,7 @@ void SimDriver::close(int fd) {
     world_.network().unlisten(host_, *descriptor->listener);
     descriptor->listener = nullptr;
   }
+  if (descriptor->mailbox) world_.network().post().unbind(host_, *descriptor->mailbox);
   if (descriptor->dial) world_.network().abandon(*std::exchange(descriptor->dial, nullptr));
   if (descriptor->connection) {
     std::exchange(descriptor->connection, nullptr)->close(descriptor->side);

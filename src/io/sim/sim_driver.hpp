@@ -132,7 +132,9 @@ class SimDriver final : public Driver {
   std::int32_t listen(ListenOp& op);
   std::int32_t shutdown(const ShutdownOp& op);
   std::int32_t socket_name(SocketNameOp& op);
-  std::int32_t socket_option(const SocketOptionOp& op);
+  std::int32_t socket_option(SocketOptionOp& op);
+  std::int32_t kept_option(Descriptor& descriptor, SocketOptionOp& op);
+  std::int32_t refuse(const RefuseOp& op);
   std::int32_t look_up(ResolveOp& op);
   bool withdraw(Operation& op);
   bool withdraw_job(JobOp& op);
@@ -147,6 +149,12 @@ class SimDriver final : public Driver {
   OpenFile* find_file(int fd) noexcept;
   bool withdraw_file(Operation& op);
   void end_files();
+
+  // Datagrams (sim_datagrams.cpp).
+  std::int32_t datagram_socket(const DatagramSocketOp& op);
+  bool advance_send_datagram(Descriptor& descriptor, SendDatagramOp& op);
+  bool advance_recv_message(Descriptor& descriptor, RecvMessageOp& op);
+  std::int32_t mailbox_option(Mailbox& mailbox, SocketOptionOp& op);
 
   // Descriptors (sim_descriptors.cpp).
   Descriptor* find(int fd) noexcept;

@@ -18,11 +18,14 @@ Direction direction_of(OpKind kind) noexcept {
   switch (kind) {
     case OpKind::accept:
     case OpKind::recv:
+    case OpKind::recv_message:
     case OpKind::read:
       return Direction::in;
     case OpKind::connect:
     case OpKind::send:
     case OpKind::send_message:
+    case OpKind::send_zero_copy:
+    case OpKind::send_datagram:
     case OpKind::write:
       return Direction::out;
     default:
@@ -35,6 +38,9 @@ template <class F>
 void each_slice(const Operation& op, F&& use) {
   if (op.kind == OpKind::send) {
     const auto& send = static_cast<const SendOp&>(op);
+    use(ByteView(send.data, send.size));
+  } else if (op.kind == OpKind::send_zero_copy) {
+    const auto& send = static_cast<const SendZeroCopyOp&>(op);
     use(ByteView(send.data, send.size));
   } else if (op.kind == OpKind::write) {
     use(static_cast<const WriteOp&>(op).from);
@@ -95,8 +101,13 @@ bool SimDriver::advance(Descriptor& descriptor, Operation& op) {
       return advance_recv(descriptor, static_cast<RecvOp&>(op));
     case OpKind::connect:
       return advance_connect(descriptor, static_cast<ConnectOp&>(op));
+    case OpKind::send_datagram:
+      return advance_send_datagram(descriptor, static_cast<SendDatagramOp&>(op));
+    case OpKind::recv_message:
+      return advance_recv_message(descriptor, static_cast<RecvMessageOp&>(op));
     case OpKind::send:
     case OpKind::send_message:
+    case OpKind::send_zero_copy:
     case OpKind::write:
       return advance_send(descriptor, op);
     case OpKind::read:
@@ -218,6 +229,9 @@ bool SimDriver::advance_poll(Descriptor& descriptor, PollOp& op) {
     if (is_pipe) holds &= ~(side == 0 ? k_readable : k_writable);
   } else if (descriptor.file) {
     holds = k_readable | k_writable;  // As poll(2) says of every regular file.
+  } else if (const Mailbox* mailbox = descriptor.mailbox.get()) {
+    holds = k_writable;
+    if (!mailbox->queue.empty() || mailbox->error != 0) holds |= k_readable;
   } else if (!descriptor.dial) {
     holds = k_hang_up;
   }

@@ -43,6 +43,10 @@ SimFaults SimFaults::draw(std::uint64_t seed) {
   drawn.disk.jitter = disk.jitter;
   drawn.disk.short_read_per_mille = disk.short_read_per_mille;
   drawn.disk.short_write_per_mille = disk.short_write_per_mille;
+  // Last: what was drawn before keeps its place in the seed's numbers.
+  drawn.link.loss_per_mille = rate(100);
+  drawn.link.duplicate_per_mille = rate(50);
+  drawn.link.reorder_per_mille = rate(200);
   return drawn;
 }
 
@@ -155,6 +159,13 @@ Host& World::add_host(std::string name, const std::vector<std::string>& addresse
 Host* World::find_host(std::string_view name) noexcept {
   for (Host& host : hosts_) {
     if (host.name == name) return &host;
+  }
+  return nullptr;
+}
+
+const HostName* World::find_name(std::string_view name) const noexcept {
+  for (const HostName& known : names_) {
+    if (known.name == name) return &known;
   }
   return nullptr;
 }

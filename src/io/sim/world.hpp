@@ -15,6 +15,7 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "io/sim/disk.hpp"
@@ -27,6 +28,14 @@
 #include "rondo/io/sim_faults.hpp"
 
 namespace rondo::io::sim {
+
+/// A name of the simulated host table beside those of the hosts, and how long its answers take.
+struct HostName {
+  std::string name;
+  std::vector<Ip> addresses;
+  Duration v4_delay{};
+  Duration v6_delay{};
+};
 
 class World {
  public:
@@ -74,6 +83,8 @@ class World {
   // Hosts.
   Host& add_host(std::string name, const std::vector<std::string>& addresses);
   Host* find_host(std::string_view name) noexcept;
+  void add_name(HostName name) { names_.push_back(std::move(name)); }
+  const HostName* find_name(std::string_view name) const noexcept;
   std::deque<Host>& hosts() noexcept { return hosts_; }
   Network& network() noexcept { return network_; }
 
@@ -89,6 +100,7 @@ class World {
   TraceHash trace_;
   EventQueue events_;
   std::deque<Host> hosts_;  // A deque: a Host's address stays when others are added.
+  std::vector<HostName> names_;
   Network network_;
 };
 

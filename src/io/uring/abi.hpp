@@ -16,6 +16,9 @@ namespace rondo::io::uring::abi {
 /// Linux 6.12: the time-out of io_uring_enter is a point of CLOCK_MONOTONIC.
 inline constexpr unsigned k_enter_abs_timer = 1U << 5;
 
+/// Linux 6.0: the completion says that the bytes of a zero-copy send are free again.
+inline constexpr unsigned k_cqe_notification = 1U << 3;
+
 // The pool's ring is handed to the kernel as it is.
 static_assert(sizeof(BufferPool::Entry) == sizeof(io_uring_buf));
 static_assert(offsetof(BufferPool::Entry, address) == offsetof(io_uring_buf, addr));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/uring/uring_driver.hpp"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "io/kernel_child.hpp"
+#include "io/uring/abi.hpp"
 #include "io/uring/entries.hpp"
 #include "io/uring/make.hpp"
 
@@ -20,6 +22,25 @@ constexpr std::uint8_t k_start_queued = 2;
 constexpr std::uint8_t k_stop_queued = 4;
 constexpr std::uint8_t k_stop_open = 8;
 constexpr std::uint8_t k_result_held = 16;
+constexpr std::uint8_t k_bytes_lent = 32;
+
+/// Resets a connection: what it has not yet sent is dropped. Without this a peer that does not
+/// read would hold the bytes of a cancelled zero-copy send, and whoever owns them, for ever.
+void abort_connection(int fd) noexcept {
+  const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
+  ::connect(fd, &nobody, sizeof nobody);
+}
+
+std::int32_t open_pipe(SendFileOp& op) noexcept {
+  op.in_pipe = op.sent = 0;
+  return ::pipe2(op.pipe, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
+void close_pipe(SendFileOp& op) noexcept {
+  for (int& fd : op.pipe) {
+    if (fd >= 0) ::close(std::exchange(fd, -1));
+  }
+}
 
 void signal_event(int fd) noexcept {
   const std::uint64_t one = 1;
@@ -50,7 +71,7 @@ void UringDriver::submit(Operation& op) {
   if (is_immediate(op.kind)) {
     ++statistics_.kernel_entries;
     ++statistics_.completions;
-    op.on_complete(op, {.result = kernel::run_immediate(op, kernel::Sockets::blocking)});
+    op.on_complete(op, {.result = kernel::run_immediate(op, kernel::Sockets::blocking, reserve_)});
     return;
   }
   op.state = OpState::submitted;
@@ -74,6 +95,14 @@ void UringDriver::start(Operation& op) {
       signal_in_flight_ = true;
       break;
     }
+    case OpKind::send_file:
+      if (const std::int32_t error = open_pipe(static_cast<SendFileOp&>(op)); error < 0) {
+        return fail(op, error);
+      }
+      break;
+    case OpKind::send_zero_copy:
+      static_cast<SendZeroCopyOp&>(op).taken = -1;
+      break;
     case OpKind::job:
     case OpKind::resolve:
       return fail(op, -ENOTSUP);
@@ -98,6 +127,7 @@ void UringDriver::cancel(Operation& op) {
   op.state = OpState::cancelling;
   const bool ended_already = op.driver_flags == k_in_backlog;
   if (ended_already) return;
+  if (op.driver_flags & k_bytes_lent) abort_connection(static_cast<SendZeroCopyOp&>(op).fd);
   op.driver_flags |= k_stop_open;
   if (op.driver_flags & k_in_backlog)
     op.driver_flags |= k_stop_queued;
@@ -302,7 +332,9 @@ void UringDriver::on_completion(std::uint64_t data, std::int32_t result, std::ui
 
 void UringDriver::on_result(Operation& op, std::int32_t result, std::uint32_t flags) {
   const std::uint16_t buffer = take_buffer(result, flags);
-  if (flags & IORING_CQE_F_MORE) {
+  if (op.kind == OpKind::send_zero_copy) {
+    if (!on_zero_copy(static_cast<SendZeroCopyOp&>(op), result, flags)) return;
+  } else if (flags & IORING_CQE_F_MORE) {
     // Data of a multishot operation is never held back, not even while it is being cancelled.
     return deliver(op, {.result = result, .buffer = buffer, .more = true});
   }
@@ -311,6 +343,46 @@ void UringDriver::on_result(Operation& op, std::int32_t result, std::uint32_t fl
   op.driver_result = result;
   op.driver_buffer = buffer;
   op.driver_flags |= k_result_held;
+}
+
+/// Two completions make one: the result, and the notification that the bytes are free again. A
+/// send that failed may have the first only, which then says so (no MORE). True: it is over.
+bool UringDriver::on_zero_copy(SendZeroCopyOp& op, std::int32_t& result, std::uint32_t flags) {
+  if (flags & abi::k_cqe_notification) {
+    result = op.taken;
+    op.driver_flags &= static_cast<std::uint8_t>(~k_bytes_lent);
+    return true;
+  }
+  if (!(flags & IORING_CQE_F_MORE)) return true;
+  op.taken = result;
+  op.driver_flags |= k_bytes_lent;
+  if (op.state == OpState::cancelling) abort_connection(op.fd);
+  return false;
+}
+
+/// One of the steps of file -> pipe -> socket has ended. True when another one was submitted.
+bool UringDriver::goes_on(SendFileOp& op, std::int32_t& result) {
+  const bool filled = op.in_pipe == 0;
+  if (result > 0 && filled) {
+    op.in_pipe = static_cast<std::uint32_t>(result);
+  } else if (result > 0) {
+    op.in_pipe -= static_cast<std::uint32_t>(result);
+    op.sent += static_cast<std::uint32_t>(result);
+  } else if (op.sent > 0) {
+    result = 0;  // What was sent is told now, the error by the next one.
+  }
+  if (result > 0 && op.in_pipe > 0 && op.state == OpState::submitted) {
+    op.driver_flags = 0;
+    if (io_uring_sqe* sqe = entry()) prepare_start(op, *sqe);
+    else put_off(op, k_start_queued);
+    return true;
+  }
+  if (result >= 0) result = static_cast<std::int32_t>(op.sent);
+  if (result == 0 && op.in_pipe > 0) result = -ECANCELED;
+  // A file that cannot be spliced is for the caller to read.
+  if (result == -EINVAL && op.sent == 0 && filled) result = -ENOTSUP;
+  close_pipe(op);
+  return false;
 }
 
 /// The cancel request was answered. Its own result does not matter: the operation's counts.
@@ -333,6 +405,16 @@ void UringDriver::finish(Operation& op, std::int32_t result, std::uint16_t buffe
     }
     case OpKind::recv:
       if (result == -ENOBUFS) ++statistics_.out_of_buffers;
+      break;
+    case OpKind::recv_message:
+      if (result >= 0) {
+        auto& receive = static_cast<RecvMessageOp&>(op);
+        kernel::take_message(receive, result);
+        result = 1 + (receive.slots.size() > 1 ? kernel::receive_more(receive, 1) : 0);
+      }
+      break;
+    case OpKind::send_file:
+      if (goes_on(static_cast<SendFileOp&>(op), result)) return;
       break;
     case OpKind::poll:
       if (result >= 0) result = kernel::poll_result(static_cast<std::uint32_t>(result));

@@ -10,6 +10,7 @@
 //   k_stop_queued   in the backlog: its cancel request has still to be made
 //   k_stop_open     its cancel request has not been answered: hold its terminal completion back
 //   k_result_held   that completion has come: driver_result and driver_buffer hold it
+//   k_bytes_lent    zero-copy: the result has come, the kernel still reads the bytes
 // The cancel request must have been answered before the operation is given back: it names its
 // target by address, and would else hit the next operation there.
 //
@@ -19,7 +20,7 @@
 #include <atomic>
 #include <cstdint>
 
-#include "io/kernel.hpp"
+#include "io/kernel_messages.hpp"
 #include "io/op_queue.hpp"
 #include "io/uring/ring.hpp"
 #include "rondo/base/unique_fd.hpp"
@@ -60,6 +61,8 @@ class UringDriver final : public Driver {
   std::size_t deliver_failed();
   void on_completion(std::uint64_t data, std::int32_t result, std::uint32_t flags);
   void on_result(Operation& op, std::int32_t result, std::uint32_t flags);
+  bool on_zero_copy(SendZeroCopyOp& op, std::int32_t& result, std::uint32_t flags);
+  bool goes_on(SendFileOp& op, std::int32_t& result);
   void on_stopped(Operation& op);
   void finish(Operation& op, std::int32_t result, std::uint16_t buffer);
   void deliver(Operation& op, const Completion& done);
@@ -75,6 +78,7 @@ class UringDriver final : public Driver {
   TimePoint alarm_at_;
   __kernel_timespec alarm_time_{};
   kernel::Signals signals_;
+  kernel::Reserve reserve_;
   bool signal_in_flight_ = false;
   std::uint64_t in_flight_ = 0;
   OpQueue backlog_;  ///< found no room in the submission queue
