@@ -71,7 +71,8 @@ endforeach()
 foreach(adapter IN LISTS RONDO_ADAPTERS)
   string(REPLACE "rondo_" "" name ${adapter})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/adapters/${name}/tests/*_test.cpp")
-  rondo_test_program(NAME adapter_${name} SOURCES ${sources} LIBRARIES ${adapter} PkgConfig::sqlite)
+  rondo_test_program(NAME adapter_${name} SOURCES ${sources} LIBRARIES ${adapter} PkgConfig::sqlite
+    $<TARGET_NAME_IF_EXISTS:${adapter}_sim>)
 endforeach()
 
 file(GLOB app_folders CONFIGURE_DEPENDS LIST_DIRECTORIES true "${CMAKE_SOURCE_DIR}/apps/*")

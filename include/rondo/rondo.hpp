@@ -16,6 +16,7 @@
 #include "rondo/base/log.hpp"
 #include "rondo/base/move_fn.hpp"
 #include "rondo/base/result.hpp"
+#include "rondo/base/simulation.hpp"
 #include "rondo/base/time.hpp"
 #include "rondo/base/unique_fd.hpp"
 #include "rondo/core/barrier.hpp"

@@ -105,8 +105,8 @@ Database::~Database() = default;
 Result<Database> Database::open(const Options& options) {
   auto state = std::make_unique<State>();
   state->statements_max = options.statements_max;
-  const int opened =
-      sqlite3_open_v2(options.path.c_str(), &state->handle, flags_of(options.mode), nullptr);
+  const int opened = sqlite3_open_v2(options.path.c_str(), &state->handle, flags_of(options.mode),
+                                     options.vfs.empty() ? nullptr : options.vfs.c_str());
   if (opened != SQLITE_OK) return error_of(state->handle, "open", options.path);
   const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(options.busy_timeout);
   sqlite3_busy_timeout(state->handle, static_cast<int>(wait.count()));

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "rondo/base/limits.hpp"
+#include "rondo/base/simulation.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/task.hpp"
 
@@ -54,8 +55,10 @@ struct TimeoutAwaiter : Waiter, Timer {
     self.branch.over(how);
     if (self.armed()) Loop::current().disarm(self);
     // Struck by an outer request: passes on. Struck by our timer alone: becomes timed_out.
-    if (how == End::cancelled && detail::cancelled(self)) strike(self);
-    else wake(self);
+    if (how == End::cancelled && detail::cancelled(self))
+      strike(self);
+    else
+      wake(self);
   }
   Lifted<T> await_resume() {
     if (branch.how == End::cancelled) return Error(Errc::timed_out, "with_timeout");
@@ -101,8 +104,7 @@ struct ShieldAwaiter : Waiter, Timer {
     };
     park(*this, [](Waiter& waiter) noexcept {
       auto& self = static_cast<ShieldAwaiter&>(waiter);
-      self.deadline =
-          deadline_after(Loop::current().now(), self.limit).time_since_epoch().count();
+      self.deadline = deadline_after(Loop::current().now(), self.limit).time_since_epoch().count();
       Loop::current().arm(self);  // Masked, but not for ever.
     });
     branch.back = this;
@@ -112,8 +114,10 @@ struct ShieldAwaiter : Waiter, Timer {
     auto& self = *static_cast<ShieldAwaiter*>(static_cast<Branch<T>&>(chain).back);
     self.branch.over(how);
     if (self.armed()) Loop::current().disarm(self);
-    if (how == End::cancelled) strike(self);
-    else wake(self);
+    if (how == End::cancelled)
+      strike(self);
+    else
+      wake(self);
   }
   T await_resume() { return branch.take(); }
 };
@@ -152,7 +156,11 @@ struct FinallyAwaiter : Waiter, Timer {
   static void body_ended(Chain& chain, End how) {
     auto& self = *static_cast<FinallyAwaiter*>(static_cast<Branch<T>&>(chain).back);
     self.body.over(how);
-    self.cancel = [](Waiter&) noexcept {};  // From here on masked; the timer is the limit.
+    self.cancel = [](Waiter& waiter) noexcept {  // From here on masked; the timer is the limit.
+      if (planted(PlantedBug::skipped_cleanup)) {
+        request_cancel(static_cast<FinallyAwaiter&>(waiter).cleanup);
+      }
+    };
     self.deadline = deadline_after(Loop::current().now(), self.limit).time_since_epoch().count();
     self.fire = [](Timer& timer) noexcept {
       request_cancel(static_cast<FinallyAwaiter&>(timer).cleanup, "the clean-up's limit");

@@ -54,6 +54,7 @@ struct SimFaults {
   SimLink link = {};
   SimDiskFaults disk = {};
   bool shuffle = false;       ///< completions due at one instant come in a drawn order, in parts
+  bool code_faults = false;   ///< RONDO_FAULT sites of the program strike; not drawn by draw()
   bool cancel_races = false;  ///< data present when cancel() is called may lose against it
   std::uint32_t accept_limit_per_mille = 0;   ///< accept ends with -EMFILE
   std::uint32_t accept_abort_per_mille = 0;   ///< accept ends with -ECONNABORTED

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rondo/base/assert.hpp"
+#include "rondo/base/simulation.hpp"
 
 namespace rondo::io {
 
@@ -79,19 +80,32 @@ std::uint64_t hash_text(std::string_view text) noexcept {
   return hash.value();
 }
 
-}  // namespace
-
 // 2026-01-01T00:00:00Z, where simulated wall clocks begin.
 constexpr std::int64_t k_wall_start = 1'767'225'600'000'000'000;
+
+// The world that RONDO_FAULT sites of this thread ask: the youngest.
+constinit thread_local World* g_world = nullptr;
+
+bool code_fault(const char* name, std::uint32_t per_mille) {
+  return g_world->faults().code_faults && g_world->chance(name, per_mille);
+}
+
+}  // namespace
 
 World::World(std::uint64_t seed, const SimFaults& faults)
     : seed_(seed), faults_(faults), network_(*this) {
   for (std::uint64_t stream = Random::k_scheduler; stream <= Random::k_disk; ++stream) {
     streams_.emplace_back(seed, stream);
   }
+  g_world = this;
+  rondo::detail::simulation.fault = code_fault;
 }
 
-World::~World() = default;
+World::~World() {
+  if (g_world != this) return;
+  g_world = nullptr;
+  rondo::detail::simulation.fault = nullptr;
+}
 
 void World::set_faults(const SimFaults& faults) {
   faults_ = faults;

@@ -50,6 +50,8 @@ struct Options {
   Duration busy_timeout = std::chrono::seconds(5);
   /// Compiled statements kept.
   std::size_t statements_max = 64;
+  /// The sqlite3_vfs that reaches the files; empty: the system's.
+  std::string vfs = {};
 };
 
 /// The row a statement stands on. Columns count from 0; types convert as SQLite converts them.
