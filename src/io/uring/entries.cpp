@@ -30,6 +30,33 @@ void fill_send_file(const SendFileOp& op, io_uring_sqe& sqe) noexcept {
   io_uring_prep_splice(&sqe, op.file, op.offset, op.pipe[1], -1, size, SPLICE_F_MOVE);
 }
 
+/// Messages, whole files and what is sent without a copy.
+void fill_message_entry(Operation& op, io_uring_sqe& sqe) noexcept {
+  switch (op.kind) {
+    case OpKind::send_zero_copy: {
+      auto& send = static_cast<SendZeroCopyOp&>(op);
+      io_uring_prep_send_zc(&sqe, send.fd, send.data, length_of(send.size), MSG_NOSIGNAL, 0);
+      return;
+    }
+    case OpKind::send_datagram: {
+      auto& send = static_cast<SendDatagramOp&>(op);
+      const unsigned flags = MSG_NOSIGNAL | (send.may_fail_full ? MSG_DONTWAIT : 0);
+      io_uring_prep_sendmsg(&sqe, send.fd, &kernel::message_header(send), flags);
+      return;
+    }
+    case OpKind::recv_message: {
+      auto& receive = static_cast<RecvMessageOp&>(op);
+      io_uring_prep_recvmsg(&sqe, receive.fd, &kernel::message_header(receive), MSG_CMSG_CLOEXEC);
+      return;
+    }
+    case OpKind::send_file:
+      fill_send_file(static_cast<SendFileOp&>(op), sqe);
+      return;
+    default:
+      RONDO_ASSERT(false, "this kind of operation has no submission entry");
+  }
+}
+
 }  // namespace
 
 void fill_entry(Operation& op, io_uring_sqe& sqe) noexcept {
@@ -58,25 +85,6 @@ void fill_entry(Operation& op, io_uring_sqe& sqe) noexcept {
       io_uring_prep_sendmsg(&sqe, send.fd, &kernel::message_header(send), MSG_NOSIGNAL);
       return;
     }
-    case OpKind::send_zero_copy: {
-      auto& send = static_cast<SendZeroCopyOp&>(op);
-      io_uring_prep_send_zc(&sqe, send.fd, send.data, length_of(send.size), MSG_NOSIGNAL, 0);
-      return;
-    }
-    case OpKind::send_datagram: {
-      auto& send = static_cast<SendDatagramOp&>(op);
-      const unsigned flags = MSG_NOSIGNAL | (send.may_fail_full ? MSG_DONTWAIT : 0);
-      io_uring_prep_sendmsg(&sqe, send.fd, &kernel::message_header(send), flags);
-      return;
-    }
-    case OpKind::recv_message: {
-      auto& receive = static_cast<RecvMessageOp&>(op);
-      io_uring_prep_recvmsg(&sqe, receive.fd, &kernel::message_header(receive), MSG_CMSG_CLOEXEC);
-      return;
-    }
-    case OpKind::send_file:
-      fill_send_file(static_cast<SendFileOp&>(op), sqe);
-      return;
     case OpKind::read: {
       auto& read = static_cast<ReadOp&>(op);
       io_uring_prep_read(&sqe, read.fd, read.into.data(), length_of(read.into.size()),
@@ -101,7 +109,7 @@ void fill_entry(Operation& op, io_uring_sqe& sqe) noexcept {
       io_uring_prep_close(&sqe, static_cast<CloseOp&>(op).fd);
       return;
     default:
-      RONDO_ASSERT(false, "this kind of operation has no submission entry");
+      fill_message_entry(op, sqe);
   }
 }
 
