@@ -7,6 +7,7 @@
 #include <rondo/rondo.hpp>
 
 using namespace rondo;
+using namespace rondo::literals;
 
 namespace {
 

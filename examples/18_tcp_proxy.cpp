@@ -8,6 +8,7 @@
 #include <string>
 
 using namespace rondo;
+using namespace rondo::literals;
 
 namespace {
 

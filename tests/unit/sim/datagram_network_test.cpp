@@ -42,6 +42,7 @@ std::vector<int> numbers_over(const io::SimLink& link, std::uint64_t seed = 7) {
   SimWorld world({.seed = seed, .faults = {.link = link}});
   std::vector<int> heard;
   world.host("far", "10.0.0.2").start([&] { return listen_at(heard, "10.0.0.2:9", ""); });
+  world.run_for(1ms);  // Who listens is there before.
   world.host("near", "10.0.0.1").start([] { return send_numbers("10.0.0.2:9", k_sent); });
   world.run_for(10s);
   return heard;
@@ -84,6 +85,7 @@ TEST(DatagramNetwork, a_partition_swallows_what_is_sent_and_healing_brings_nothi
   SimWorld world;
   std::vector<int> heard;
   world.host("far", "10.0.0.2").start([&] { return listen_at(heard, "10.0.0.2:9", ""); });
+  world.run_for(1ms);  // Who listens is there before.
   world.host("near", "10.0.0.1").start([] { return send_numbers("10.0.0.2:9", 30); });
   world.run_for(9500us);
   world.partition("near", "far");
@@ -103,6 +105,7 @@ TEST(DatagramNetwork, a_group_reaches_its_members_on_every_host) {
   world.host("a", "10.0.0.2").start([&] { return listen_at(first, "0.0.0.0:9", "239.1.1.1"); });
   world.host("b", "10.0.0.3").start([&] { return listen_at(second, "0.0.0.0:9", "239.1.1.1"); });
   world.host("c", "10.0.0.4").start([&] { return listen_at(outside, "0.0.0.0:9", ""); });
+  world.run_for(1ms);  // Who listens is there before.
   world.host("near", "10.0.0.1").start([] { return send_numbers("239.1.1.1:9", 3); });
   world.run_for(1s);
   EXPECT_EQ(first.size(), 3u);
@@ -114,6 +117,7 @@ TEST(DatagramNetwork, a_crash_closes_its_sockets_and_a_restart_binds_again) {
   SimWorld world;
   std::vector<int> heard;
   world.host("far", "10.0.0.2").start([&] { return listen_at(heard, "10.0.0.2:9", ""); });
+  world.run_for(1ms);  // Who listens is there before.
   world.host("near", "10.0.0.1").start([] { return send_numbers("10.0.0.2:9", 30); });
   world.run_for(9500us);
   world.crash("far");
