@@ -314,8 +314,8 @@ std::string Loop::describe_tasks() {
     text.append(named->name ? named->name : "task").append(" in ");
     text.append(at->site.function_name()).append(" at ").append(at->site.file_name());
     text.append(":").append(std::to_string(at->site.line()));
-    text.append(", started as ").append(chain->definition.function_name());
-    text.append(chain->cancelled ? ", cancelled\n" : "\n");
+    if (chain->cancelled) text.append(", cancelled");
+    text.append(", started as ").append(chain->definition.function_name()).append("\n");
   }
   return text;
 }
