@@ -35,9 +35,9 @@ struct Outcome {
 };
 
 Outcome run_with(std::uint64_t seed) {
-  SimWorld world({.seed = seed, .faults = io::SimFaults::draw(seed)});
   Outcome result;
   bool over = false;
+  SimWorld world({.seed = seed, .faults = io::SimFaults::draw(seed)});
   world.host("server", "10.0.0.1", 4).start([&]() -> Task<> {
     for (const auto& each : co_await on_each(visit, 9)) result.sum += each.value_or(-1'000'000);
     over = true;
@@ -60,14 +60,14 @@ TEST(sim_several_loops, a_seed_replays_a_program_of_several_loops_exactly) {
 
 TEST(sim_several_loops, a_crash_takes_every_loop_of_the_process_and_a_restart_brings_them_back) {
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
-    SimWorld world({.seed = seed});
-    int boots = 0;
+    int boots = 0;  // Before the world: its end destroys frames that refer to them.
     int living = 0;
     struct Alive {
       explicit Alive(int& n) : count(n) { ++count; }
       ~Alive() { --count; }
       int& count;
     };
+    SimWorld world({.seed = seed});
     SimHost& server = world.host("server", "10.0.0.1", 3);
     server.start([&]() -> Task<> {
       ++boots;
@@ -90,8 +90,8 @@ TEST(sim_several_loops, a_crash_takes_every_loop_of_the_process_and_a_restart_br
 }
 
 TEST(sim_several_loops, a_stop_asked_of_the_host_reaches_every_loop) {
-  SimWorld world;
   int stopped = 0;
+  SimWorld world;
   SimHost& server = world.host("server", "10.0.0.1", 3);
   server.start([&]() -> Task<> {
     for (auto& each : co_await on_each([]() -> Task<> { co_await until_stop_requested(); })) {
@@ -116,9 +116,9 @@ Task<> serve(net::Endpoint where, std::set<std::size_t>* used) {
 }
 
 TEST(sim_several_loops, clients_of_other_hosts_are_spread_over_the_shards) {
-  SimWorld world({.seed = 3});
   std::set<std::size_t> used;
   int answered = 0;
+  SimWorld world({.seed = 3});
   world.host("server", "10.0.0.1", 4).start([&]() -> Task<> {
     const auto where = net::Endpoint::parse("10.0.0.1:7000").or_throw();
     static_cast<void>(co_await on_each(serve, where, &used));
@@ -139,8 +139,8 @@ TEST(sim_several_loops, clients_of_other_hosts_are_spread_over_the_shards) {
 TEST(sim_several_loops, using_a_thing_of_one_loop_on_another_is_an_assertion_also_in_one_thread) {
   EXPECT_DEATH(
       {
-        SimWorld world;
         Event event;
+        SimWorld world;
         world.host("server", "10.0.0.1", 2).start([&]() -> Task<> {
           co_await with_scope([&](Scope& scope) -> Task<> {
             scope.start_on(loops()[1], [&event]() -> Task<> {
