@@ -405,11 +405,18 @@ struct ListDirectoryOp : Operation {
 };
 
 /// Opens, reads from the start and closes: on a ring one linked chain. Completes with the bytes
-/// read into `into`; a file of at least that size fills it and has perhaps more.
+/// read into `into`; a file of at least that size fills it and has perhaps more. -EAGAIN: the
+/// file comes in pieces (/proc), open and read it until its end. For regular files: what a pipe
+/// holds beyond the read is lost with its descriptor.
 struct ReadWholeFileOp : Operation {
   ReadWholeFileOp() noexcept : Operation(OpKind::read_whole_file) {}
   const char* path = nullptr;
   ByteSpan into;
+  std::int32_t outcome = 0;          ///< the driver's: of the links answered so far
+  std::uint16_t slot = k_no_buffer;  ///< the driver's: place in the table of open files
+  std::uint8_t answered = 0;         ///< the driver's: links answered so far
+  std::uint8_t stopped_at = 0;       ///< the driver's: links answered when it last asked to stop
+  std::byte beyond{};                ///< the driver's: what follows the bytes read
 };
 
 /// Does a file operation, or a read or write with an offset, by blocking system calls: for a

@@ -8,6 +8,7 @@
 #include <liburing.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include "rondo/io/buffer_pool.hpp"
 
@@ -18,6 +19,10 @@ inline constexpr unsigned k_enter_abs_timer = 1U << 5;
 
 /// Linux 6.0: the completion says that the bytes of a zero-copy send are free again.
 inline constexpr unsigned k_cqe_notification = 1U << 3;
+/// Linux 6.9: ftruncate.
+inline constexpr std::uint8_t k_op_ftruncate = 55;
+/// Of renameat2(2); glibc shows it with _GNU_SOURCE in <stdio.h> only.
+inline constexpr unsigned k_rename_noreplace = 1;
 
 // The pool's ring is handed to the kernel as it is.
 static_assert(sizeof(BufferPool::Entry) == sizeof(io_uring_buf));

@@ -11,6 +11,7 @@
 
 #include "io/kernel.hpp"
 #include "io/uring/abi.hpp"
+#include "io/uring/entries.hpp"
 #include "rondo/base/assert.hpp"
 
 namespace rondo::io::uring {
@@ -40,6 +41,7 @@ int Ring::open(unsigned entries, BufferPool& buffers) {
   if (error == 0) error = check_operations();
   if (error == 0) error = register_buffers(buffers);
   if (error == 0) probe_newer_features();
+  if (error == 0) register_file_slots();
   return error;
 }
 
@@ -69,6 +71,7 @@ int Ring::check_operations() {
   if (!probe) return -ENOSYS;
   const bool complete = std::ranges::all_of(
       k_operations, [probe](int op) { return io_uring_opcode_supported(probe, op) != 0; });
+  file_kinds_ = uring::file_kinds(*probe, !newer_features_masked());
   io_uring_free_probe(probe);
   return complete ? 0 : -ENOSYS;
 }
@@ -78,6 +81,14 @@ int Ring::register_buffers(BufferPool& buffers) {
   registration.ring_addr = reinterpret_cast<std::uint64_t>(buffers.ring());
   registration.ring_entries = buffers.count();
   return io_uring_register_buf_ring(&ring_, &registration, 0);
+}
+
+/// Without the table (a small RLIMIT_NOFILE, a sandbox) whole files are read by workers.
+void Ring::register_file_slots() {
+  const auto opens = std::uint64_t{1} << static_cast<unsigned>(OpKind::open);
+  if ((file_kinds_ & opens) == 0 || entries() < k_chain_links) return;
+  if (io_uring_register_files_sparse(&ring_, k_file_slots) < 0) return;
+  file_kinds_ |= std::uint64_t{1} << static_cast<unsigned>(OpKind::read_whole_file);
 }
 
 void Ring::probe_newer_features() {

@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <memory>
 #include <utility>
@@ -41,6 +42,8 @@ void close_pipe(SendFileOp& op) noexcept {
     if (fd >= 0) ::close(std::exchange(fd, -1));
   }
 }
+constexpr std::uint8_t k_slotless = 64;
+static_assert(k_file_slots == 64, "free_slots_ is one word");
 
 void signal_event(int fd) noexcept {
   const std::uint64_t one = 1;
@@ -58,6 +61,12 @@ UringDriver::~UringDriver() {
   if (inherited()) ring_.abandon();
   RONDO_ASSERT(in_flight_ == 0 || inherited(),
                "a driver was destroyed with operations in flight: drain it first");
+}
+
+int UringDriver::open(unsigned entries) {
+  const int error = ring_.open(entries, buffers_);
+  if (error == 0) file_kinds_ = ring_.file_kinds();
+  return error;
 }
 
 // --- submitting ---
@@ -108,6 +117,9 @@ void UringDriver::start(Operation& op) {
       return fail(op, -ENOTSUP);
     default:
       if (!handles(op.kind)) return fail(op, -ENOTSUP);
+      if (op.kind == OpKind::read_whole_file) {
+        return start_chain(static_cast<ReadWholeFileOp&>(op));
+      }
       break;
   }
   if (io_uring_sqe* sqe = entry()) [[likely]]
@@ -128,6 +140,18 @@ void UringDriver::cancel(Operation& op) {
   const bool ended_already = op.driver_flags == k_in_backlog;
   if (ended_already) return;
   if (op.driver_flags & k_bytes_lent) abort_connection(static_cast<SendZeroCopyOp&>(op).fd);
+  if (op.driver_flags & k_slotless) {
+    slotless_.remove(op);
+    return fail(op, -ECANCELED);
+  }
+  queue_stop(op);
+}
+
+void UringDriver::queue_stop(Operation& op) noexcept {
+  if (op.kind == OpKind::read_whole_file) {
+    auto& chain = static_cast<ReadWholeFileOp&>(op);
+    chain.stopped_at = chain.answered;
+  }
   op.driver_flags |= k_stop_open;
   if (op.driver_flags & k_in_backlog)
     op.driver_flags |= k_stop_queued;
@@ -147,6 +171,48 @@ io_uring_sqe* UringDriver::entry() noexcept {
   return ring_.try_entry();
 }
 
+/// Room for `entries` that must go to the kernel together.
+bool UringDriver::make_room(unsigned entries) noexcept {
+  if (backlog_.head) return false;
+  if (ring_.room() >= entries) [[likely]]
+    return true;
+  ++statistics_.kernel_entries;
+  ring_.enter_to_submit();
+  return ring_.room() >= entries;
+}
+
+void UringDriver::start_chain(ReadWholeFileOp& op) {
+  if (free_slots_ == 0) {
+    op.driver_flags = k_slotless;
+    slotless_.push(op);
+    return;
+  }
+  op.driver_flags = 0;
+  op.slot = static_cast<std::uint16_t>(std::countr_zero(free_slots_));
+  free_slots_ &= free_slots_ - 1;
+  op.answered = 0;
+  op.outcome = 0;
+  if (!make_room(k_chain_links) || !try_prepare_chain(op)) put_off(op, k_start_queued);
+}
+
+bool UringDriver::try_prepare_chain(ReadWholeFileOp& op) noexcept {
+  if (ring_.room() < k_chain_links) return false;
+  for (unsigned link = 0; link < k_chain_links; ++link) {
+    io_uring_sqe& sqe = *ring_.try_entry();
+    fill_chain_entry(op, link, sqe);
+    // All alike: one cancel request finds whichever is under way, and the answers are in order.
+    sqe.user_data = data_of(op, Tag::operation);
+  }
+  return true;
+}
+
+/// Gives the slot to the next one that waits.
+void UringDriver::end_chain(ReadWholeFileOp& op) {
+  if (op.slot == k_no_buffer) return;  // It had none yet.
+  free_slots_ |= std::uint64_t{1} << std::exchange(op.slot, k_no_buffer);
+  if (Operation* next = slotless_.pop()) start_chain(static_cast<ReadWholeFileOp&>(*next));
+}
+
 void UringDriver::put_off(Operation& op, std::uint8_t what) noexcept {
   op.driver_flags |= static_cast<std::uint8_t>(k_in_backlog | what);
   backlog_.push(op);
@@ -156,9 +222,7 @@ void UringDriver::drain_backlog() noexcept {
   while (Operation* op = backlog_.head) {
     // An operation may need two entries; it leaves the backlog with its last one.
     if (op->driver_flags & k_start_queued) {
-      io_uring_sqe* sqe = ring_.try_entry();
-      if (!sqe) return;
-      prepare_start(*op, *sqe);
+      if (!try_prepare_start(*op)) return;
       op->driver_flags &= static_cast<std::uint8_t>(~k_start_queued);
     }
     if (op->driver_flags & k_stop_queued) {
@@ -172,6 +236,16 @@ void UringDriver::drain_backlog() noexcept {
   }
 }
 
+bool UringDriver::try_prepare_start(Operation& op) noexcept {
+  if (op.kind == OpKind::read_whole_file) {
+    return try_prepare_chain(static_cast<ReadWholeFileOp&>(op));
+  }
+  io_uring_sqe* sqe = ring_.try_entry();
+  if (!sqe) return false;
+  prepare_start(op, *sqe);
+  return true;
+}
+
 void UringDriver::prepare_start(Operation& op, io_uring_sqe& sqe) noexcept {
   if (op.kind == OpKind::signal)
     io_uring_prep_poll_add(&sqe, signals_.fd(), k_readable);
@@ -181,6 +255,8 @@ void UringDriver::prepare_start(Operation& op, io_uring_sqe& sqe) noexcept {
 }
 
 void UringDriver::prepare_stop(Operation& op, io_uring_sqe& sqe) noexcept {
+  // Of a chain one link at most is under way. Not CANCEL_ALL: it searches until nothing is
+  // found, and the kernel would spin for as long as a worker of it runs the call.
   io_uring_prep_cancel64(&sqe, data_of(op, Tag::operation), 0);
   sqe.user_data = data_of(op, Tag::stop);
 }
@@ -327,7 +403,7 @@ void UringDriver::on_completion(std::uint64_t data, std::int32_t result, std::ui
   if (tag == Tag::operation) [[likely]]
     on_result(op, result, flags);
   else
-    on_stopped(op);
+    on_stopped(op, result);
 }
 
 void UringDriver::on_result(Operation& op, std::int32_t result, std::uint32_t flags) {
@@ -337,6 +413,16 @@ void UringDriver::on_result(Operation& op, std::int32_t result, std::uint32_t fl
   } else if (flags & IORING_CQE_F_MORE) {
     // Data of a multishot operation is never held back, not even while it is being cancelled.
     return deliver(op, {.result = result, .buffer = buffer, .more = true});
+  }
+  if (op.kind == OpKind::read_whole_file) {
+    auto& chain = static_cast<ReadWholeFileOp&>(op);
+    if (!take_chain_answer(chain, result)) {
+      // The request struck the open and was too late for it: now the read may wait (a pipe).
+      const bool again = op.state == OpState::cancelling && !(op.driver_flags & k_stop_open);
+      if (again && chain_may_wait(chain)) queue_stop(op);
+      return;
+    }
+    result = chain.outcome;
   }
   if (!(op.driver_flags & k_stop_open)) [[likely]]
     return finish(op, result, buffer);
@@ -385,10 +471,16 @@ bool UringDriver::goes_on(SendFileOp& op, std::int32_t& result) {
   return false;
 }
 
-/// The cancel request was answered. Its own result does not matter: the operation's counts.
-void UringDriver::on_stopped(Operation& op) {
+/// The cancel request was answered. What it says matters to a chain only: the operation's own
+/// result counts.
+void UringDriver::on_stopped(Operation& op, std::int32_t result) {
   op.driver_flags &= static_cast<std::uint8_t>(~k_stop_open);
-  if (op.driver_flags & k_result_held) finish(op, op.driver_result, op.driver_buffer);
+  if (op.driver_flags & k_result_held) return finish(op, op.driver_result, op.driver_buffer);
+  if (op.kind != OpKind::read_whole_file) return;
+  // Not found: between two links. Found, and running: its end brings us to on_result.
+  const auto& chain = static_cast<const ReadWholeFileOp&>(op);
+  const bool missed = result == -ENOENT || chain.answered != chain.stopped_at;
+  if (missed && chain_may_wait(chain)) queue_stop(op);
 }
 
 void UringDriver::finish(Operation& op, std::int32_t result, std::uint16_t buffer) {
@@ -439,6 +531,12 @@ void UringDriver::finish(Operation& op, std::int32_t result, std::uint16_t buffe
       result = -ECANCELED;
       break;
     }
+    case OpKind::stat:
+      if (result >= 0) kernel::take_statx(static_cast<StatOp&>(op));
+      break;
+    case OpKind::read_whole_file:
+      end_chain(static_cast<ReadWholeFileOp&>(op));
+      break;
     default:
       break;
   }
