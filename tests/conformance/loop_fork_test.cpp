@@ -93,8 +93,8 @@ TEST_P(LoopFork, a_task_that_goes_on_in_the_child_is_stopped_at_its_next_operati
 }
 
 TEST_P(LoopFork, destroying_it_in_the_child_disturbs_nothing_of_the_parent) {
+  long captures = 0;  // Outlives the loop, which drops the callback at its end.
   auto at = std::make_unique<Loop>(loop_options());
-  long captures = 0;
   auto far = at->call_later(1h, [guard = Guard(captures)] {});
   std::optional<Hook> hook(at->on_prepare([] {}));
   const Pipe pipe = make_pipe();

@@ -50,7 +50,7 @@ class Stage {
       scope.start(&Stage::await_future, std::ref(*this));
       auto sleeper = scope.start(&Stage::sleep_for_ever, std::ref(*this));
       auto joined = scope.start(&Stage::wait_release, std::ref(*this));
-      scope.start(&Stage::join, std::ref(*this), std::ref(joined));
+      scope.start(&Stage::join, std::ref(*this), std::move(joined));
       sleeper_ = &sleeper;
       // A fresh turn at the head of an iteration whose queue holds nothing else.
       co_await sleep_for(1ms);
@@ -183,7 +183,7 @@ class Stage {
     co_await self.release_.wait();
     self.note_task("child");
   }
-  static Task<> join(Stage& self, JoinHandle<void>& child) {
+  static Task<> join(Stage& self, JoinHandle<void> child) {
     static_cast<void>(co_await child);
     self.note_task("joined");
   }
