@@ -38,7 +38,9 @@ enum class Mode : std::uint8_t { create, read_write, read_only };
 
 /// What a commit waits for.
 enum class Durability : std::uint8_t {
-  full,    ///< WAL, synchronous=FULL: a commit that returned survives a power loss
+  /// WAL, synchronous=FULL: a commit that returned survives a power loss, and so does what a
+  /// connection finds when it opens.
+  full,
   normal,  ///< WAL, synchronous=NORMAL: a power loss may take the last commits, never a part
 };
 
