@@ -10,14 +10,8 @@ class ByteStream;
 class Error;
 class Loan;
 class Loop;
-class LoopRef;
-class Runtime;
 class Scope;
 class SharedBytes;
-template <class T>
-class AsyncGenerator;
-template <class T>
-class Broadcast;
 template <class T>
 class Channel;
 template <class T>
@@ -25,32 +19,17 @@ class Future;
 template <class T>
 class JoinHandle;
 template <class T>
-class OneshotReceiver;
-template <class T>
-class OneshotSender;
-template <class T>
 class Promise;
 template <class T>
 class Result;
 template <class T>
 class Task;
-template <class T>
-class TaskLocal;
-template <class T>
-class ThreadChannel;
-template <class T>
-class Watch;
 
 namespace net {
-class DatagramSocket;
 class Endpoint;
 class Listener;
 class Stream;
 }  // namespace net
-
-namespace udp {
-class Socket;
-}  // namespace udp
 
 namespace http {
 class Request;
@@ -58,13 +37,6 @@ class Response;
 class Router;
 class Server;
 }  // namespace http
-
-namespace process {
-class PipeStream;
-class Process;
-class SignalSet;
-class Terminal;
-}  // namespace process
 
 namespace ws {
 class Socket;

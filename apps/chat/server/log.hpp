@@ -48,9 +48,8 @@ class EventLog {
  public:
   using Done = MoveFn<void(const Append&, const Result<Appended>&)>;
 
-  /// Opens (makes) the database at `path` with a writer and a reader, through SQLite's VFS of that
-  /// name (empty: the system's).
-  static Task<Result<std::unique_ptr<EventLog>>> open(std::string path, std::string vfs = {});
+  /// Opens (makes) the database at `path` with a writer and a reader.
+  static Task<Result<std::unique_ptr<EventLog>>> open(std::string path);
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
 

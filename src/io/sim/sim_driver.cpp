@@ -24,7 +24,8 @@ namespace {
 constexpr std::uint8_t k_settled = 1;  // driver_flags: the terminal completion is due
 constexpr int k_first_fd = 1 << 20;
 constexpr int k_fds_per_host = 1 << 16;
-constexpr int k_fds_per_loop_index = 1 << 26;  // Beyond those of a thousand hosts.
+// 2026-01-01T00:00:00Z, where simulated wall clocks begin.
+constexpr std::int64_t k_wall_start = 1'767'225'600'000'000'000;
 // A loop that turns so often without time moving waits for something that never comes.
 constexpr std::uint64_t k_idle_turns_max = 5'000'000;
 
@@ -37,11 +38,8 @@ SimDriver::SimDriver(World& world, Host& host, const SimDriverSetup& setup)
       setup_(setup),
       user_random_(world.seed() + static_cast<std::uint64_t>(host.index) + (host.boots++ << 32),
                    Random::k_user),
-      first_fd_(k_first_fd + host.index * k_fds_per_host +
-                setup.loop_index * k_fds_per_loop_index),
-      self_(std::make_shared<SimDriver*>(this)) {
-  handle_files();
-}
+      first_fd_(k_first_fd + host.index * k_fds_per_host),
+      self_(std::make_shared<SimDriver*>(this)) {}
 
 SimDriver::SimDriver(const SimDriverOptions& options)
     : Driver(options.buffer_count, options.buffer_size),
@@ -50,13 +48,10 @@ SimDriver::SimDriver(const SimDriverOptions& options)
       host_(world_.add_host(options.host, options.addresses)),
       user_random_(options.seed, Random::k_user),
       first_fd_(k_first_fd),
-      self_(std::make_shared<SimDriver*>(this)) {
-  handle_files();
-}
+      self_(std::make_shared<SimDriver*>(this)) {}
 
 SimDriver::~SimDriver() {
-  RONDO_ASSERT(in_flight_ == 0 || inherited(),
-               "a simulated driver was destroyed with operations in flight");
+  RONDO_ASSERT(in_flight_ == 0, "a simulated driver was destroyed with operations in flight");
   close_all(false);
 }
 
@@ -214,7 +209,7 @@ void SimDriver::deadlock() {
 
 std::int64_t SimDriver::time(Clock clock) noexcept {
   if (clock == Clock::monotonic) return world_.now();
-  return world_.wall_time(host_);
+  return k_wall_start + world_.now() + host_.wall_offset.count();
 }
 
 void SimDriver::random(ByteSpan into) noexcept {
@@ -228,7 +223,7 @@ void SimDriver::random(ByteSpan into) noexcept {
 
 Probe SimDriver::probe() const {
   return {.name = "sim",
-          .features = "virtual time, seeded order, in-memory network and disk, fault injection",
+          .features = "virtual time, seeded order, in-memory network, fault injection",
           .has_threads = false,
           .has_names = true};
 }
