@@ -17,3 +17,12 @@ foreach(folder IN LISTS adapter_folders)
     PUBLIC rondo PRIVATE rondo_warnings ${adapter_${name}_libraries})
   list(APPEND RONDO_ADAPTERS rondo_${name})
 endforeach()
+
+# SQLite on the simulated disk: for the adapter's tests and for rondo-sim.
+if(TARGET rondo_sqlite)
+  add_library(rondo_sqlite_sim STATIC EXCLUDE_FROM_ALL
+    "${CMAKE_SOURCE_DIR}/adapters/sqlite/tests/sim_vfs.cpp")
+  target_include_directories(rondo_sqlite_sim PUBLIC "${CMAKE_SOURCE_DIR}/adapters")
+  target_link_libraries(rondo_sqlite_sim
+    PUBLIC rondo_sqlite PRIVATE rondo_warnings PkgConfig::sqlite)
+endif()

@@ -99,3 +99,8 @@ endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Debug")
   target_compile_definitions(rondo_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:_GLIBCXX_ASSERTIONS>)
 endif()
+
+# Bugs that rondo-sim must find (rondo/base/simulation.hpp); asleep until one is chosen.
+if(RONDO_PLANTED_BUGS)
+  target_compile_definitions(rondo_flags INTERFACE RONDO_PLANTED_BUGS)
+endif()

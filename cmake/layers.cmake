@@ -49,7 +49,7 @@ file(GLOB io_shared CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/src/io/*.cpp")
 rondo_layer(io DEPENDS base LIBRARIES PkgConfig::uring SOURCES ${io_shared}
             OBJECTS rondo_io_uring rondo_io_epoll rondo_io_sim)
 rondo_layer(core DEPENDS io LIBRARIES Threads::Threads)
-rondo_layer(net DEPENDS core LIBRARIES PkgConfig::cares)
+rondo_layer(net DEPENDS core proto LIBRARIES PkgConfig::cares)
 rondo_layer(fs DEPENDS core)
 rondo_layer(process DEPENDS core)
 rondo_layer(tls DEPENDS core)

@@ -6,6 +6,13 @@ if(NOT GTest_FOUND)
                       "or everything at once: tools/bootstrap test")
 endif()
 
+# A foreign loop for Rondo to be embedded in (tests/integration/host_libuv_test.cpp).
+pkg_check_modules(libuv QUIET IMPORTED_TARGET GLOBAL "libuv")
+if(NOT libuv_FOUND)
+  message(FATAL_ERROR "libuv is missing. On Debian 12: apt-get install libuv1-dev, "
+                      "or everything at once: tools/bootstrap test")
+endif()
+
 # gtest, gmock and the standard headers are two thirds of a test's compile time.
 add_library(rondo_test_flags INTERFACE)
 target_include_directories(rondo_test_flags INTERFACE
@@ -54,13 +61,18 @@ endforeach()
 
 foreach(folder conformance regress integration)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/tests/${folder}/*_test.cpp")
-  rondo_test_program(NAME ${folder} SOURCES ${sources} LIBRARIES rondo)
+  set(libraries rondo)
+  if(folder STREQUAL "integration")
+    list(APPEND libraries PkgConfig::libuv)
+  endif()
+  rondo_test_program(NAME ${folder} SOURCES ${sources} LIBRARIES ${libraries})
 endforeach()
 
 foreach(adapter IN LISTS RONDO_ADAPTERS)
   string(REPLACE "rondo_" "" name ${adapter})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${CMAKE_SOURCE_DIR}/adapters/${name}/tests/*_test.cpp")
-  rondo_test_program(NAME adapter_${name} SOURCES ${sources} LIBRARIES ${adapter} PkgConfig::sqlite)
+  rondo_test_program(NAME adapter_${name} SOURCES ${sources} LIBRARIES ${adapter} PkgConfig::sqlite
+    $<TARGET_NAME_IF_EXISTS:${adapter}_sim>)
 endforeach()
 
 file(GLOB app_folders CONFIGURE_DEPENDS LIST_DIRECTORIES true "${CMAKE_SOURCE_DIR}/apps/*")

@@ -88,7 +88,7 @@ Task<> ChatClient::run() {
 
 Task<> ChatClient::session(tcp::Stream& peer) {
   peer_ = &peer;
-  signed_in_ = false;
+  signed_in_ = hang_up_ = false;
   for (auto& [name, view] : views_) view.joined = view.syncing = false;
   for (Entry& entry : outbox_) entry.waiting = false;
   co_await with_scope([&](Scope& scope) -> Task<> {
@@ -112,6 +112,7 @@ Task<> ChatClient::listen(tcp::Stream& peer) {
       take_line(std::string_view(text).substr(taken, end - taken));
     }
     text.erase(0, taken);
+    if (hang_up_) co_return;
   }
 }
 
@@ -125,6 +126,7 @@ Task<> ChatClient::live() {
       tell(frame_of("ping").close().take());
       pinged = now();
     }
+    if (resting_ && rests_since_ == TimePoint::max()) rests_since_ = now();
     if (!signed_in_) continue;
     if (!resting_) act();
     send_due();
@@ -206,6 +208,7 @@ void ChatClient::send_due() {
   for (Entry& entry : outbox_) {
     if (!views_[entry.room].joined || at < entry.not_before) continue;
     if (entry.waiting && at - entry.sent_at < k_answer_max) continue;
+    if (entry.waiting && entry.sent_at >= rests_since_) fail("no answer, though nothing fails");
     entry.waiting = true;
     entry.sent_at = at;
     say(entry);
@@ -278,7 +281,12 @@ void ChatClient::on_error(const bj::object& frame) {
   // Too many `history` at once; and what a half closed connection carried of the last line.
   const bool busy = text_of(frame, "code") == "busy";
   const bool torn = text_of(frame, "detail") == "incomplete JSON";
-  if (!busy && !torn) fail(bj::serialize(frame));
+  if (busy || torn) return;
+  // A person whom a server tells of its trouble comes back later.
+  if (plan_.disk_fails && !resting_)
+    hang_up_ = true;
+  else
+    fail(bj::serialize(frame));
 }
 
 void ChatClient::on_hello(const bj::object& frame) {

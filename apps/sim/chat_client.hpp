@@ -36,6 +36,7 @@ struct ClientPlan {
   Duration nap_max{};  ///< a slow reader sleeps up to this; 0: is not slow
   std::size_t body_max = 200;
   bool speaks = true;
+  bool disk_fails = false;  ///< the server may have to refuse anything
 };
 
 class ChatClient {
@@ -112,9 +113,11 @@ class ChatClient {
   std::uint64_t next_cid_ = 1;
   std::uint64_t connections_ = 0;
   bool resting_ = false;
+  TimePoint rests_since_ = TimePoint::max();
   // Of the connection:
   tcp::Stream* peer_ = nullptr;
   bool signed_in_ = false;
+  bool hang_up_ = false;
 };
 
 }  // namespace rondo::sim

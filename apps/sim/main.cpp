@@ -7,12 +7,15 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <iterator>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "rondo/base/log.hpp"
+#include "rondo/base/simulation.hpp"
 #include "sim/scenario.hpp"
 
 namespace rondo::sim {
@@ -22,11 +25,27 @@ constexpr unsigned k_seconds_a_seed = 120;  // Of real time; a seed usually take
 
 constexpr std::string_view k_usage =
     "usage: rondo-sim SCENARIO [--seed N | --seeds A..B] [--check-determinism] [--verbose]\n"
-    "       rondo-sim --list\n";
+    "       rondo-sim --list\n"
+    "  --first         stop at the first seed that fails\n"
+    "  --plant BUG     wake a planted bug (builds with RONDO_PLANTED_BUGS; see tools/planted)\n";
+
+constexpr const char* k_echo_marks[] = {
+    "a receive found no buffer",
+    "rearm after ENOBUFS",
+    "a multishot receive ended with data",
+};
+
+// In the order of PlantedBug.
+[[maybe_unused]] constexpr std::string_view k_planted[] = {
+    "free-op-at-cancel", "ignore-missing-more", "no-rearm",    "no-retry",
+    "lost-wake-up",      "ack-before-commit",   "no-id-check", "order-by-wall-clock",
+    "no-queue-limit",    "skipped-cleanup",
+};
 
 constexpr Scenario k_scenarios[] = {
     {"chat", "the chat server and clients under network faults and crashes", run_chat},
-    {"echo", "TCP streams and loans with few buffers, cuts and resets", run_echo},
+    {"chat-crash", "the same on a disk that crashes, fails and fills up", run_chat_crash},
+    {"echo", "TCP streams and loans with few buffers, cuts and resets", run_echo, k_echo_marks},
     {"cancel", "random trees of tasks, cancelled at random moments", run_cancel},
 };
 
@@ -36,6 +55,7 @@ struct Job {
   std::uint64_t last = 1;
   bool twice = false;
   bool verbose = false;
+  bool first_only = false;
 };
 
 // What the handler below tells of a seed that ends the process.
@@ -58,6 +78,21 @@ void on_fatal(int signal) {
       signal == SIGALRM ? "too slow" : "assertion or crash", g_passed, g_failed + 1);
   if (size > 0) tell(std::string_view(text, static_cast<std::size_t>(size)));
   ::_exit(1);
+}
+
+std::map<std::string, std::uint64_t, std::less<>> g_marks;
+
+/// A path that no seed takes any more is not tested: the simulation has moved away from it.
+void check_marks(const Job& job) {
+  if (job.last - job.first + 1 < k_marks_seeds) return;
+  for (const char* mark : job.scenario->marks) {
+    if (g_marks.contains(mark)) {
+      ++g_passed;
+    } else {
+      ++g_failed;
+      std::printf("FAILED: no seed reached the mark \"%s\"\n", mark);
+    }
+  }
 }
 
 void prepare(const Job& job, std::uint64_t seed) {
@@ -88,6 +123,7 @@ Outcome run_seed(const Job& job, std::uint64_t seed) {
 }
 
 int run_job(const Job& job) {
+  detail::simulation.mark = [](const char* name) { ++g_marks[name]; };
   for (const int signal : {SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGALRM}) {
     std::signal(signal, on_fatal);
   }
@@ -105,9 +141,10 @@ int run_job(const Job& job) {
       for (const std::string& what : outcome.broken) std::printf("  %s\n", what.c_str());
     }
     std::fflush(stdout);
-    if (seed == job.last) break;
+    if (seed == job.last || (job.first_only && g_failed > 0)) break;
   }
   ::alarm(0);
+  if (!job.first_only) check_marks(job);
   std::printf("%lu passed, %lu failed\n", g_passed, g_failed);
   return g_failed == 0 ? 0 : 1;
 }
@@ -134,6 +171,17 @@ bool take_seeds(std::string_view text, Job& job) {
   return true;
 }
 
+bool plant([[maybe_unused]] std::string_view name) {
+#ifdef RONDO_PLANTED_BUGS
+  for (std::size_t i = 0; i < std::size(k_planted); ++i) {
+    if (k_planted[i] != name) continue;
+    planted_bug = static_cast<PlantedBug>(i + 1);
+    return true;
+  }
+#endif
+  return false;
+}
+
 /// The job, or nothing and why in `why`.
 std::optional<Job> parse(const std::vector<std::string_view>& arguments, std::string& why) {
   Job job;
@@ -143,6 +191,13 @@ std::optional<Job> parse(const std::vector<std::string_view>& arguments, std::st
       job.twice = true;
     } else if (word == "--verbose") {
       job.verbose = true;
+    } else if (word == "--first") {
+      job.first_only = true;
+    } else if (word == "--plant") {
+      if (i + 1 == arguments.size() || !plant(arguments[++i])) {
+        why = "--plant wants a planted bug, and a build with RONDO_PLANTED_BUGS";
+        return std::nullopt;
+      }
     } else if (word == "--seed" || word == "--seeds") {
       const bool good = i + 1 < arguments.size() && take_seeds(arguments[i + 1], job);
       if (!good || (word == "--seed" && job.first != job.last)) {
@@ -166,7 +221,7 @@ std::optional<Job> parse(const std::vector<std::string_view>& arguments, std::st
 int help() {
   std::fwrite(k_usage.data(), 1, k_usage.size(), stdout);
   for (const Scenario& scenario : k_scenarios) {
-    std::printf("  %-8s %s\n", scenario.name.data(), scenario.about.data());
+    std::printf("  %-10s %s\n", scenario.name.data(), scenario.about.data());
   }
   return 0;
 }

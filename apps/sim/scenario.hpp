@@ -18,6 +18,7 @@
 
 namespace rondo::sim {
 
+inline constexpr std::uint64_t k_marks_seeds = 20;
 inline constexpr std::size_t k_broken_max = 20;  ///< sentences kept of one seed; more are dropped
 
 struct Outcome {
@@ -34,6 +35,8 @@ struct Scenario {
   std::string_view name;
   std::string_view about;
   Outcome (*run)(std::uint64_t seed);
+  /// RONDO_MARK names that some seed out of k_marks_seeds or more must reach.
+  std::span<const char* const> marks = {};
 };
 
 /// In the order of --list.
@@ -42,6 +45,7 @@ std::span<const Scenario> scenarios() noexcept;
 const Scenario* find_scenario(std::string_view name) noexcept;
 
 Outcome run_chat(std::uint64_t seed);
+Outcome run_chat_crash(std::uint64_t seed);
 Outcome run_echo(std::uint64_t seed);
 Outcome run_cancel(std::uint64_t seed);
 

@@ -40,7 +40,16 @@ struct Shared {
   std::uint64_t bytes = 0;
 };
 
+bool g_interrupted = false;
+
 // --- The server ---
+
+/// Programs are never told of EINTR: whoever sees it retries.
+template <class T>
+bool good(const Result<T>& result) {
+  if (!result && result.error() == Errc::interrupted) g_interrupted = true;
+  return result.has_value();
+}
 
 Task<> echo_session(tcp::Stream peer, std::uint64_t style) {
   // Some sessions keep a loan for a while, some copy.
@@ -48,14 +57,14 @@ Task<> echo_session(tcp::Stream peer, std::uint64_t style) {
   while (true) {
     if (style % 3 == 0) {
       auto got = co_await peer.read_some(room);
-      if (!got || *got == 0) co_return;
-      if (!co_await peer.write_all(ByteView(room, *got))) co_return;
+      if (!good(got) || *got == 0) co_return;
+      if (!good(co_await peer.write_all(ByteView(room, *got)))) co_return;
       continue;
     }
     auto got = co_await peer.read();
-    if (!got || got->empty()) co_return;
+    if (!good(got) || got->empty()) co_return;
     if (style % 3 == 2) co_await sleep_for(1ms);
-    if (!co_await peer.write_all(got->bytes())) co_return;
+    if (!good(co_await peer.write_all(got->bytes()))) co_return;
   }
 }
 
@@ -85,7 +94,7 @@ Task<> send_all(tcp::Stream& peer, const Exchange& exchange) {
   for (std::size_t at = 0; at < exchange.size; at += piece.size()) {
     piece.resize(std::min(exchange.piece, exchange.size - at));
     for (std::size_t i = 0; i < piece.size(); ++i) piece[i] = byte_of(exchange.key, at + i);
-    if (!co_await peer.write_all(ByteView(piece))) co_return;
+    if (!good(co_await peer.write_all(ByteView(piece)))) co_return;
   }
   peer.shutdown_write();
 }
@@ -93,7 +102,7 @@ Task<> send_all(tcp::Stream& peer, const Exchange& exchange) {
 Task<> receive_all(tcp::Stream& peer, Exchange& exchange) {
   while (true) {
     auto got = co_await peer.read();
-    if (!got || got->empty()) co_return;
+    if (!good(got) || got->empty()) co_return;
     for (const std::byte byte : got->bytes()) {
       const bool more = exchange.seen < exchange.size;
       exchange.right = exchange.right && more && byte == byte_of(exchange.key, exchange.seen);
@@ -110,6 +119,15 @@ Task<> talk(tcp::Stream& peer, Exchange& exchange) {
   });
 }
 
+/// A queue takes what it was told to, and no more.
+void flood(Shared& shared, tcp::Stream& peer) {
+  constexpr std::size_t k_limit = 40'000;
+  const SharedBytes message = SharedBytes::copy(std::string(10'000, 'f'));
+  std::size_t taken = 0;
+  while (taken <= k_limit && peer.try_write(message, k_limit)) taken += message.size();
+  if (taken > k_limit) shared.outcome.fail("a queue took more than its limit");
+}
+
 /// One connection; true when everything came back.
 Task<bool> exchange_once(Shared& shared, Dice& dice) {
   Exchange exchange{.key = dice.next(),
@@ -118,6 +136,10 @@ Task<bool> exchange_once(Shared& shared, Dice& dice) {
   ++shared.exchanges;
   auto peer = co_await with_timeout(k_exchange_max, tcp::connect("server:7000"));
   if (!peer) co_return false;
+  if (!shared.calm && exchange.key % 8 == 0) {
+    flood(shared, *peer);
+    co_return false;
+  }
   const Result<> ended = co_await with_timeout(k_exchange_max, talk(*peer, exchange));
   shared.bytes += exchange.seen;
   if (!exchange.right) shared.outcome.fail("what came back is not what was sent");
@@ -142,10 +164,16 @@ Task<> client(Shared& shared, Dice& dice) {
 
 class EchoRun {
  public:
+  static io::SimFaults faults_of(std::uint64_t seed) {
+    io::SimFaults faults = io::SimFaults::draw(seed);
+    Dice dice(seed, 9);
+    if (dice.one_in(2)) faults.interrupt_per_mille = 1 + static_cast<std::uint32_t>(dice.below(50));
+    return faults;
+  }
   explicit EchoRun(std::uint64_t seed)
       : dice_(seed, 0),
         world_({.seed = seed,
-                .faults = io::SimFaults::draw(seed),
+                .faults = faults_of(seed),
                 .buffer_count = 8U << dice_.below(5),
                 .buffer_size = 256U << dice_.below(5)}) {
     // Where bandwidth and capacity are small, bytes trickle one by one: an event for each.
@@ -247,7 +275,9 @@ class EchoRun {
 Outcome run_echo(std::uint64_t seed) {
   const LogSink before = set_log_sink([](LogLevel, std::string_view) {});
   const long blocks = detail::FramePool::live;
+  g_interrupted = false;
   Outcome outcome = EchoRun(seed).run();
+  if (g_interrupted) outcome.fail("a program was told of an interrupted call");
   set_log_sink(before);
   if (detail::FramePool::live > blocks) outcome.fail("frames or records leaked");
   return outcome;

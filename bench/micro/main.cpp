@@ -9,11 +9,14 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "rondo/core/channel.hpp"
 #include "rondo/core/loop.hpp"
+#include "rondo/core/offload.hpp"
+#include "rondo/core/runtime.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/core/sleep.hpp"
 
@@ -169,6 +172,31 @@ void cross_thread(long rounds) {
   other.join();
 }
 
+Task<int> nothing(int value) { co_return value; }
+
+/// A task sent to another loop and its value awaited: a post there and a post back.
+void task_elsewhere(long rounds) {
+  Runtime runtime({.loops = 2, .pin = true});
+  const auto body = [rounds]() -> Task<> {
+    long sum = 0;
+    const double start = now_ns();
+    for (long i = 0; i < rounds; ++i) {
+      sum += (co_await on(loops()[1], nothing, static_cast<int>(i))).value_or(0);
+    }
+    put("on(): task on another loop and back",
+        (now_ns() - start) / static_cast<double>(rounds) / 1e3, "us");
+    if (sum == 42) std::puts("");
+  };
+  static_cast<void>(runtime.run(body()));
+}
+
+/// A function on the CPU pool and back, one at a time.
+Task<> offloads(long rounds) {
+  const double start = now_ns();
+  for (long i = 0; i < rounds; ++i) static_cast<void>(co_await run_cpu([] {}));
+  put("run_cpu: round trip", (now_ns() - start) / static_cast<double>(rounds) / 1e3, "us");
+}
+
 Task<> everything() {
   long sum = 0;
   co_await call_and_await(5'000'000, sum);
@@ -177,18 +205,24 @@ Task<> everything() {
   co_await channel_hops(1'000'000);
   co_await timers(1'000'000, 1'000'000);
   co_await sleeps(500);
+  co_await offloads(20'000);
   if (sum == 42) std::puts("");
 }
 
 }  // namespace
 
-int main(int argc, char**) {
-  if (argc > 1) {
-    std::fputs("rondo-bench-micro: spawn and files come with process and fs\n", stderr);
+int bench_spawn();  // spawn.cpp
+
+int main(int argc, char** argv) {
+  pin(0);
+  const std::string_view mode = argc > 1 ? argv[1] : "";
+  if (mode == "spawn") return bench_spawn();
+  if (!mode.empty()) {
+    std::fputs("usage: rondo-bench-micro [spawn]\n", stderr);
     return 2;
   }
-  pin(0);
   const int status = run(everything());
   cross_thread(20'000);
+  task_elsewhere(20'000);
   return status;
 }

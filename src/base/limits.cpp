@@ -5,16 +5,23 @@ namespace rondo::limits {
 namespace {
 
 constexpr Limit k_all[] = {
-    resumes_per_iteration, ready_awaits_per_resume, stop_grace,         drain_max,
-    shield_max,            blocking_threads,        blocking_queue,     ring_entries,
+    resumes_per_iteration, ready_awaits_per_resume, next_in_a_row,      stop_grace,
+    drain_max,             report_wait,             shield_max,         blocking_threads,
+    blocking_queue,        blocking_idle,           cpu_threads_max,    cpu_queue,
+    ring_entries,
     buffer_count,          buffer_size,             unread_max,         unread_buffers_max,
     loans_max,             cork_block,              cork_max,           shared_copy_max,
     line_max,              accepted_max,            backlog,            linger_max,
+    accept_refuse_after,   datagram_max,            datagram_loan,      datagram_batch_max,
+    descriptors_max,       connect_attempt_delay,   resolution_delay,   frame_max,
+    proxy_header_max,      proxy_header_timeout,    zero_copy_min,      copy_block,
     accept_pause,          http_head_max,           http_fields_max,    http_target_max,
     http_body_max,         http_pipeline_max,       http_drain_max,     http_drain_timeout,
     http_connections_max,  http_head_timeout,       http_body_timeout,  http_keep_alive,
     http_write_timeout,    ws_message_max,          ws_queue_max,       ws_ping_interval,
     ws_close_timeout,      ws_control_rate,         http_chunk_extensions_max,
+    read_file_max,         file_buffer,             list_entries_max,   walk_depth_max,
+    capture_max,           terminate_grace,
 };
 
 }  // namespace

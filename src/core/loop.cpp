@@ -3,7 +3,10 @@
 #include "rondo/core/loop.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <thread>
+
+#include "rondo/core/loop_ref.hpp"
 
 namespace rondo {
 
@@ -16,13 +19,25 @@ struct Loop::ServiceNode {
 Loop::Loop(LoopOptions options)
     : driver_(options.own_driver ? std::move(options.own_driver)
                                  : io::make_driver(options.driver)),
+      anchor_(new detail::LoopAnchor(*this)),
       order_(std::move(options.ready_order)),
       ready_budget_(options.ready_budget) {
+  RONDO_ASSERT(ready_budget_ > 0, "a ready_budget of at least 1, or nothing would ever run");
+  // Where waiting takes no time (simulation) there is nothing to gain.
+  if (driver_->probe().has_threads) spin_ = options.spin;
   wheel_.start_at(driver_->time(io::Clock::monotonic));
 }
 
 Loop::~Loop() {
   Entered entered(*this);
+  if (driver_->inherited()) {
+    abandon();
+    return;
+  }
+  ending_ = true;
+  // What LoopRefs have posted runs in the drain below; from here on they are refused.
+  anchor_->gate.close();
+  while (!anchor_->gate.settled()) std::this_thread::yield();
   do {
     // Not waited for, but dropped: their captures may close what the drain then waits for.
     while (detail::CallbackNode* node = armed_callbacks_.first()) node->cancel();
@@ -35,8 +50,32 @@ Loop::~Loop() {
     drain();  // Its end may have closed descriptors or set promises.
   }
   // A thread whose post was the last thing waited for may not have left wake() yet.
-  while (wakers_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
+  while (!posted_.settled()) std::this_thread::yield();
+  unlink_hooks();
+  anchor_->drop();
 }
+
+void Loop::unlink_hooks() noexcept {
+  for (detail::HookList* list : {&prepare_, &idle_, &flush_, &check_}) list->unlink_all();
+}
+
+void Loop::abandon() noexcept {
+  // In a child process: tasks, services and what they wait for are the parent's. Nothing of them
+  // runs here, not even destructors, which would submit; their memory is leaked on purpose.
+  while (chains_.pop_front()) {
+  }
+  while (detail::CallbackNode* node = armed_callbacks_.pop_front()) {
+    node->state = detail::CallbackNode::State::done;  // Its handle may still be dropped.
+    wheel_.disarm(*node);
+  }
+  while (stop_hooks_.pop_front()) {
+  }
+  unlink_hooks();
+  anchor_->gate.close();
+  anchor_->drop();
+}
+
+LoopRef Loop::ref() noexcept { return LoopRef(*anchor_); }
 
 bool Loop::run_once() {
   Entered entered(*this);
@@ -47,22 +86,31 @@ bool Loop::run_once() {
 bool Loop::poll() {
   Entered entered(*this);
   iterate(Block::never);
+  if (hosted_) leave_to_host();
   return has_work();
+}
+
+void Loop::run_until(const bool& done) {
+  Entered entered(*this);
+  while (!done) iterate(Block::always);
 }
 
 void Loop::run_forever() {
   Entered entered(*this);
-  while (has_work()) iterate(Block::while_work);
+  while (keeps_running()) iterate(Block::while_running);
 }
 
 void Loop::iterate(Block block) {
+  RONDO_ASSERT(!driver_->inherited(),
+               "this loop belongs to the parent process: after fork() make a new Loop");
   ++statistics_.iterations;
-  run_timers();         // 1 timers
-  run_pending();        // 2 pending
-  run_ready();          // 3 ready
-  run_prepare();        // 4 prepare
-  run_poll(block);      // 5 poll, 6 check: completions queue what waits for them
-  run_closing();        // 7 close
+  run_timers();     // 1 timers
+  run_pending();    // 2 pending
+  run_ready();      // 3 ready
+  run_prepare();    // 4 prepare
+  run_poll(block);  // 5 poll: completions queue what waits for them
+  check_.run();     // 6 check
+  run_closing();    // 7 close
   leave_ = false;
 }
 
@@ -72,19 +120,11 @@ void Loop::run_timers() {
 
 void Loop::run_pending() {
   if (stop_asked_.load(std::memory_order_acquire) && !stop_seen_) note_stop();
-  if (posted_.load(std::memory_order_relaxed)) take_posted();
+  if (!posted_.seems_empty()) take_posted();
 }
 
 void Loop::take_posted() {
-  // Acquire: what the posting threads wrote before is visible to what they posted.
-  detail::Ready* newest_first = posted_.exchange(nullptr, std::memory_order_acquire);
-  detail::Ready* oldest_first = nullptr;
-  while (newest_first) {
-    detail::Ready* entry = newest_first;
-    newest_first = entry->queue_next;
-    entry->queue_next = oldest_first;
-    oldest_first = entry;
-  }
+  detail::Ready* oldest_first = posted_.take_all();
   while (oldest_first) {
     detail::Ready* entry = oldest_first;
     oldest_first = entry->queue_next;
@@ -98,40 +138,61 @@ void Loop::note_stop() {
   while (detail::LoopHook* hook = stop_hooks_.pop_front()) hook->run(*hook);
 }
 
+/// The next slot before the queue; under a seeded order there is only the queue.
+detail::Ready* Loop::take_ready() {
+  constexpr int k_in_a_row = static_cast<int>(limits::next_in_a_row.value);
+  detail::Ready* entry = std::exchange(next, nullptr);
+  if (entry) {
+    ++next_in_a_row_;
+    ++statistics_.next_slots;
+  } else {
+    next_in_a_row_ = 0;
+    entry = order_ ? order_->pick(ready) : ready.pop_front();
+  }
+  next_open = next_in_a_row_ < k_in_a_row && !order_;
+  return entry;
+}
+
 void Loop::run_ready() {
   constexpr int k_peek_every = 61;  // Prime, so that it does not beat with users' own batches.
   constexpr int k_awaits = static_cast<int>(limits::ready_awaits_per_resume.value);
   int until_peek = k_peek_every;
   for (int left = ready_budget_; left > 0; --left) {
-    detail::Ready* entry = order_ ? order_->pick(ready) : ready.pop_front();
+    detail::Ready* entry = take_ready();
     if (!entry) break;
     ++statistics_.resumes;
     await_budget = k_awaits;
     entry->run(*entry);
+    next_open = false;  // What completions and timers wake stands in the queue.
     if (--until_peek == 0) {
       until_peek = k_peek_every;
       driver_->wait(io::Wait::peek, TimePoint{});
     }
   }
+  next_open = false;
 }
 
 void Loop::run_prepare() {
-  for (detail::LoopHook* hook = prepare_hooks_.first(); hook;) {
-    detail::LoopHook* next = prepare_hooks_.next(*hook);
-    hook->run(*hook);
-    hook = next;
-  }
+  prepare_.run();
+  if (!idle_.empty() && !has_ready()) idle_.run();
+  flush_.run();
 }
 
 bool Loop::may_block(Block block) const noexcept {
   // Asked after the ready phase: the last task may have ended in it, and then nothing would
   // ever end the wait.
-  if (leave_ || has_ready()) return false;
+  if (leave_ || has_ready() || !idle_.empty()) return false;
   switch (block) {
-    case Block::never: return false;
-    case Block::always: return true;
-    case Block::while_work: return has_work();
-    case Block::while_in_flight: return in_flight();
+    case Block::never:
+      return false;
+    case Block::always:
+      return true;
+    case Block::while_work:
+      return has_work();
+    case Block::while_running:
+      return keeps_running();
+    case Block::while_in_flight:
+      return in_flight();
   }
   return false;
 }
@@ -139,9 +200,23 @@ bool Loop::may_block(Block block) const noexcept {
 void Loop::run_poll(Block block) {
   if (!may_block(block)) {
     driver_->wait(io::Wait::poll, TimePoint{});
-  } else {
+  } else if (spin_ <= Duration::zero() || !spin()) {
     driver_->wait(io::Wait::block, next_deadline());
   }
+}
+
+/// True when something came, or a timer is due, before the loop would have slept.
+bool Loop::spin() {
+  ++statistics_.spins;
+  const TimePoint due = next_deadline();
+  const TimePoint end = std::min(deadline_after(now(), spin_), due);
+  do {
+    if (driver_->wait(io::Wait::poll, TimePoint{}) > 0 || has_ready()) {
+      ++statistics_.spins_hit;
+      return true;
+    }
+  } while (now() < end);
+  return end == due;
 }
 
 void Loop::run_closing() {
@@ -153,8 +228,32 @@ void Loop::run_closing() {
   }
 }
 
+Result<int> Loop::pollable_fd() {
+  Entered entered(*this);
+  const int fd = driver_->pollable_fd();
+  const Errc why = fd == -ENOTSUP ? Errc::not_supported : static_cast<Errc>(-fd);
+  if (fd < 0) return Error(why, "pollable_fd", driver_->probe().name);
+  hosted_ = true;
+  leave_to_host();  // What was queued before must not wait for the first poll().
+  return fd;
+}
+
+Duration Loop::poll_timeout() noexcept {
+  if (has_ready() || !idle_.empty()) return Duration::zero();
+  const TimePoint due = next_deadline();
+  if (due == k_no_deadline) return Duration::max();
+  return std::max(due - now(), Duration::zero());
+}
+
+/// The last word of an iteration before a host sleeps: prepare and poll may have been followed by
+/// hooks and by the close phase, which submit and arm too.
+void Loop::leave_to_host() {
+  const bool at_once = has_ready() || !idle_.empty();
+  driver_->wait(io::Wait::host, at_once ? TimePoint::min() : next_deadline());
+}
+
 bool Loop::has_ready() const noexcept {
-  return !ready.empty() || !closing_.empty() || posted_.load(std::memory_order_acquire) ||
+  return next || !ready.empty() || !closing_.empty() || !posted_.empty() ||
          (stop_asked_.load(std::memory_order_acquire) && !stop_seen_);
 }
 
@@ -164,6 +263,11 @@ TimePoint Loop::next_deadline() const noexcept {
 
 bool Loop::has_work() const noexcept {
   return live_chains_ > 0 || wheel_.count() > 0 || in_flight();
+}
+
+bool Loop::keeps_running() const noexcept {
+  // After a stop, time alone is no reason to go on.
+  return stop_seen_ ? live_chains_ > 0 || in_flight() : has_work();
 }
 
 bool Loop::in_flight() const noexcept {
@@ -180,31 +284,22 @@ void Loop::drain() noexcept {
 }
 
 void Loop::post_entry(detail::Ready& entry) noexcept {
-  detail::Ready* head = posted_.load(std::memory_order_relaxed);
-  bool counted = false;
-  do {
-    // Counted before the entry can be seen: from then on the loop may run it and end.
-    if (!head && !std::exchange(counted, true)) wakers_.fetch_add(1, std::memory_order_relaxed);
-    entry.queue_next = head;
-    // Release: the loop's exchange sees the entry whole.
-  } while (!posted_.compare_exchange_weak(head, &entry, std::memory_order_release,
-                                          std::memory_order_relaxed));
   // Only the first of a batch wakes: the loop takes the whole list before it sleeps again, and
   // looks at the list once more (has_ready) after the driver has begun to listen to wake().
-  if (head == nullptr) {
+  posted_.push(entry, [this] {
     wakes_.fetch_add(1, std::memory_order_relaxed);
     driver_->wake();
-  }
-  if (counted) wakers_.fetch_sub(1, std::memory_order_release);
+  });
 }
 
 void Loop::request_stop() noexcept {
-  wakers_.fetch_add(1, std::memory_order_relaxed);
-  if (!stop_asked_.exchange(true, std::memory_order_release)) driver_->wake();
-  wakers_.fetch_sub(1, std::memory_order_release);
+  posted_.waking([this] {
+    if (!stop_asked_.exchange(true, std::memory_order_release)) driver_->wake();
+  });
 }
 
 void Loop::cancel_all() noexcept {
+  assert_here();
   for (detail::Chain* chain = chains_.first(); chain; chain = chains_.next(*chain)) {
     if (!chain->parent) detail::request_cancel(*chain);
   }
@@ -214,10 +309,13 @@ std::string Loop::describe_tasks() {
   std::string text;
   for (detail::Chain* chain = chains_.first(); chain; chain = chains_.next(*chain)) {
     const detail::PromiseBase* at = chain->leaf ? chain->leaf->frame : chain->frame;
-    text.append(chain->name ? chain->name : "task").append(" in ");
+    const detail::Chain* named = chain;  // A branch without a name works for its parent.
+    while (!named->name && named->parent) named = named->parent;
+    text.append(named->name ? named->name : "task").append(" in ");
     text.append(at->site.function_name()).append(" at ").append(at->site.file_name());
     text.append(":").append(std::to_string(at->site.line()));
-    text.append(chain->cancelled ? ", cancelled\n" : "\n");
+    if (chain->cancelled) text.append(", cancelled");
+    text.append(", started as ").append(chain->definition.function_name()).append("\n");
   }
   return text;
 }
@@ -232,6 +330,7 @@ LoopStatistics Loop::statistics() const noexcept {
 }
 
 void Loop::arm_callback(detail::CallbackNode& node, TimePoint when) noexcept {
+  assert_here();
   node.state = detail::CallbackNode::State::armed;
   node.home = this;
   node.deadline = when.time_since_epoch().count();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// rondo::run: a program on one loop, with the graceful stop.
+// rondo::run: a program on one loop or on several, with the graceful stop.
 //
 // States: running -> stopping (soft: grace timer armed) -> cancelling (drain timer armed) -> over.
 // request_stop, a first signal: running -> stopping. Second signal or the grace timer: cancelling.
@@ -8,9 +8,13 @@
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <optional>
 
+#include "core/crew.hpp"
 #include "rondo/base/log.hpp"
+#include "rondo/core/detail/signal_hub.hpp"
 #include "rondo/core/loop.hpp"
+#include "rondo/core/offload.hpp"
 
 namespace rondo {
 namespace {
@@ -18,7 +22,7 @@ namespace {
 struct Program {
   enum class State { running, stopping, cancelling, over };
 
-  struct SignalWatch : io::SignalOp {
+  struct SignalWatch : detail::SignalSubscriber {
     Program* program = nullptr;
   };
   struct StopHook : detail::LoopHook {
@@ -28,20 +32,33 @@ struct Program {
     Program* program = nullptr;
   };
 
-  explicit Program(RunOptions given) : options(std::move(given)), loop(std::move(options.loop)) {
+  explicit Program(RunOptions given)
+      : options(std::move(given)),
+        crew_options(crew_of(options)),
+        loop(std::move(options.loop)) {
+    if (crew_options.loops > 1 || options.pin) crew.emplace(loop, crew_options);
     hook.program = signals.program = timer.program = this;
     hook.run = [](detail::LoopHook& h) { static_cast<StopHook&>(h).program->stopping(); };
     timer.fire = [](detail::Timer& t) noexcept { static_cast<StopTimer&>(t).program->on_timer(); };
-    signals.on_complete = [](io::Operation& op, const io::Completion& done) noexcept {
-      static_cast<SignalWatch&>(op).program->on_signal(done.result);
+    signals.on_signal = [](detail::SignalSubscriber& who, int number) noexcept {
+      static_cast<SignalWatch&>(who).program->on_signal(number);
     };
   }
 
+  static detail::Crew::Options crew_of(const RunOptions& given) {
+    RONDO_ASSERT(given.loops == 1 || !given.loop.own_driver,
+                 "one driver is no use to several loops: set loop.driver, or simulate a host with "
+                 "several loops (testing/sim_world.hpp)");
+    return {.loops = given.loops == 0 ? usable_cpus() : given.loops,
+            .pin = given.pin,
+            .driver = given.loop.driver,
+            .ready_budget = given.loop.ready_budget};
+  }
   void begin(Task<int> main) {
     loop.add_stop_hook(hook);
     if (options.handle_signals) {
       signals.mask = bit(SIGINT) | bit(SIGTERM);
-      loop.driver().submit(signals);
+      hub().join(signals);
     }
     branch.back = this;
     branch.start(
@@ -53,14 +70,14 @@ struct Program {
         },
         nullptr);
   }
+  detail::SignalHub& hub() { return loop.service<detail::SignalHub>(); }
   static std::uint64_t bit(int signal) { return std::uint64_t{1} << (signal - 1); }
 
   void on_signal(int number) noexcept {
-    if (number <= 0) return;  // Cancelled at the end, or a driver without signals.
+    if (number <= 0) return;  // A driver without signals.
     if (branch.finished) return;  // Came together with the end: nothing is left to stop.
     if (state == State::running) loop.request_stop();
     else if (state == State::stopping) cancel();
-    if (state != State::over) loop.driver().submit(signals);
   }
   void stopping() noexcept {
     if (state != State::running) return;
@@ -72,6 +89,7 @@ struct Program {
     if (timer.armed()) loop.disarm(timer);
     arm(options.drain_max);
     loop.cancel_all();
+    if (crew) crew->cancel_all();
   }
   void on_timer() noexcept {
     if (state == State::stopping) return cancel();
@@ -86,12 +104,21 @@ struct Program {
   void end_signals() {
     if (timer.armed()) loop.disarm(timer);
     if (hook.linked()) hook.unlink();
-    if (signals.in_flight()) loop.driver().cancel(signals);
-    while (signals.in_flight()) loop.poll();
+    if (!signals.linked()) return;
+    hub().leave(signals);
+    while (!hub().drained()) loop.poll();
+  }
+
+  std::string describe_tasks() {
+    std::string text = loop.describe_tasks();
+    if (crew) text.append(crew->describe_tasks());
+    return text;
   }
 
   RunOptions options;
+  detail::Crew::Options crew_options;
   Loop loop;
+  std::optional<detail::Crew> crew;
   detail::Branch<int> branch;
   SignalWatch signals;
   StopHook hook;
@@ -123,7 +150,7 @@ Task<int> with_status(Task<> main) {
 std::unique_ptr<Program> make_program(RunOptions options) {
   try {
     return std::make_unique<Program>(std::move(options));
-  } catch (const SystemError& error) {
+  } catch (const std::exception& error) {  // A driver or a thread was refused.
     log(LogLevel::error, error.what());
     return nullptr;
   }
@@ -140,8 +167,9 @@ int run(Task<int> main, RunOptions options) {
     program->loop.run_once();
   }
   if (!program->branch.finished) {
-    log(LogLevel::error, "stopped without having drained; still running:\n" +
-                             program->loop.describe_tasks());
+    log(LogLevel::error,
+        "stopped without having drained; still running:\n" + program->describe_tasks());
+    if (program->crew) program->crew->leak();
     static_cast<void>(program.release());  // Never free what may be in flight.
     return 1;
   }

@@ -27,6 +27,23 @@ struct ByteStream::Spill {
   static void free(Spill* spill) noexcept { ::operator delete(spill); }
 };
 
+std::size_t ByteStream::spilled() const noexcept {
+  return spill_ ? spill_->end - spill_->begin : 0;
+}
+
+/// Calls use(part) for the unread bytes in order until it returns false.
+template <class F>
+void ByteStream::each_unread(F&& use) const noexcept {
+  if (unread_bytes_ == 0) return;
+  if (spill_ && !use(ByteView{spill_->bytes() + spill_->begin, spilled()})) return;
+  std::uint16_t buffer = first_;
+  for (unsigned n = unread_buffers_; n > 0; --n) {
+    const io::BufferPool::Meta& meta = pool_->meta(buffer);
+    if (!use(ByteView{pool_->data(buffer) + meta.begin, meta.end - meta.begin})) return;
+    buffer = meta.next;
+  }
+}
+
 Loan Loan::of_size(std::size_t size) {
   Loan loan;
   loan.data_ = static_cast<std::byte*>(::operator new(size));
@@ -98,23 +115,50 @@ Result<std::size_t> SomeAwaiter::await_resume() {
   return std::size_t{0};
 }
 
-LineAwaiter::LineAwaiter(ByteStream& s, std::size_t limit, PromiseBase& parent) noexcept
+UntilAwaiter::UntilAwaiter(ByteStream& s, std::string_view what, std::size_t limit,
+                           PromiseBase& parent) noexcept
     : ReadWaiter(s, parent,
                  [](ReadWaiter& waiter) noexcept {
-                   auto& self = static_cast<LineAwaiter&>(waiter);
-                   return self.stream.find_line_end(self) || self.scanned >= self.max ||
+                   auto& self = static_cast<UntilAwaiter&>(waiter);
+                   return self.stream.find_end(self) || self.scanned >= self.max ||
                           self.stream.ended();
                  }),
-      max(std::min<std::size_t>(limit, limits::unread_max.value)) {}
+      delimiter(what),
+      max(std::min<std::size_t>(limit, limits::unread_max.value)) {
+  RONDO_ASSERT(!delimiter.empty(), "read_until needs a delimiter of at least one byte");
+}
 
-Result<Loan> LineAwaiter::await_resume() {
+PeekAwaiter::PeekAwaiter(ByteStream& s, ByteSpan to, PromiseBase& parent) noexcept
+    : ReadWaiter(s, parent,
+                 [](ReadWaiter& waiter) noexcept {
+                   auto& self = static_cast<PeekAwaiter&>(waiter);
+                   return self.stream.unread() >= self.into.size() || self.stream.ended();
+                 }),
+      into(to) {
+  RONDO_ASSERT(!into.empty() && into.size() <= limits::unread_max.value,
+               "peek shows 1..unread_max bytes");
+}
+
+Result<std::size_t> PeekAwaiter::await_resume() {
+  if (stream.unread_bytes_ == 0 && stream.read_error_ != Errc{0}) return stream.end_error("peek");
+  std::size_t done = 0;
+  stream.each_unread([&](ByteView part) {
+    const std::size_t size = std::min(into.size() - done, part.size());
+    if (size > 0) std::memcpy(into.data() + done, part.data(), size);
+    done += size;
+    return done < into.size();
+  });
+  return done;
+}
+
+Result<Loan> UntilAwaiter::await_resume() {
   if (found > max || (found == 0 && stream.unread_bytes_ >= max)) {
-    return Error(Errc::too_large, "read_line");
+    return Error(Errc::too_large, name());
   }
   RONDO_ASSERT(found <= stream.unread_bytes_ && (found > 0 || stream.ended()), k_one_reader);
   const std::size_t size = found > 0 ? found : stream.unread_bytes_;
   if (size > 0) return stream.take_loan(size);
-  if (stream.read_error_ != Errc{0}) return stream.end_error("read_line");
+  if (stream.read_error_ != Errc{0}) return stream.end_error(name());
   return Loan();
 }
 
@@ -187,10 +231,6 @@ void ByteStream::link_buffer(std::uint16_t buffer, std::size_t size) noexcept {
   if (unread_buffers_++ == 0) first_ = buffer;
   else pool_->meta(last_).next = buffer;
   last_ = buffer;
-}
-
-std::size_t ByteStream::spilled() const noexcept {
-  return spill_ ? spill_->end - spill_->begin : 0;
 }
 
 /// Room for `more` bytes behind the spilled ones; false when there is no memory.
@@ -298,33 +338,45 @@ std::size_t ByteStream::copy_out(ByteSpan into) noexcept {
   return done;
 }
 
-/// Looks for the end of the line in `part`, which stands behind `before` unread bytes.
-bool detail::LineAwaiter::scan(std::size_t before, ByteView part) noexcept {
-  const std::size_t skip = scanned > before ? scanned - before : 0;
-  if (skip >= part.size()) return false;
-  const std::byte* from = part.data() + skip;
-  if (const void* at = std::memchr(from, '\n', part.size() - skip)) {
-    const auto offset = static_cast<std::size_t>(static_cast<const std::byte*>(at) - from);
-    found = before + skip + offset + 1;
-    return true;
+/// Of the delimiter's bytes matched so far, the longest shorter beginning that is also their end.
+std::size_t detail::UntilAwaiter::shorter_match() const noexcept {
+  const std::string_view so_far = delimiter.substr(0, matched);
+  for (std::size_t length = matched - 1; length > 0; --length) {
+    if (so_far.ends_with(delimiter.substr(0, length))) return length;
   }
-  scanned = before + part.size();
+  return 0;
+}
+
+/// Looks for the end of the delimiter in `part`, which stands behind `before` unread bytes.
+bool detail::UntilAwaiter::scan(std::size_t before, ByteView part) noexcept {
+  std::size_t at = scanned > before ? scanned - before : 0;
+  for (; at < part.size(); ++at) {
+    if (matched == 0) {  // The usual case: jump to where it may begin.
+      const void* begin = std::memchr(part.data() + at, delimiter.front(), part.size() - at);
+      if (!begin) break;
+      at = static_cast<std::size_t>(static_cast<const std::byte*>(begin) - part.data());
+    }
+    const char byte = static_cast<char>(part[at]);
+    while (matched > 0 && delimiter[matched] != byte) matched = shorter_match();
+    if (delimiter[matched] == byte && ++matched == delimiter.size()) {
+      found = before + at + 1;
+      return true;
+    }
+  }
+  scanned = std::max(scanned, before + part.size());
   return false;
 }
 
-bool ByteStream::find_line_end(detail::LineAwaiter& line) noexcept {
-  if (line.found > 0) return true;
-  std::size_t before = spilled();
-  if (spill_ && line.scan(0, front())) return true;
-  std::uint16_t buffer = first_;
-  for (unsigned n = unread_buffers_; n > 0; --n) {
-    const io::BufferPool::Meta& meta = pool_->meta(buffer);
-    const std::size_t size = meta.end - meta.begin;
-    if (line.scan(before, {pool_->data(buffer) + meta.begin, size})) return true;
-    before += size;
-    buffer = meta.next;
+bool ByteStream::find_end(detail::UntilAwaiter& until) noexcept {
+  std::size_t before = 0;
+  if (until.found == 0) {
+    each_unread([&](ByteView part) {
+      const bool found = until.scan(before, part);
+      before += part.size();
+      return !found;
+    });
   }
-  return false;
+  return until.found > 0;
 }
 
 Error ByteStream::end_error(const char* operation) const noexcept {

@@ -4,18 +4,47 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <utility>
 
 namespace rondo::detail {
 namespace {
 
-/// Inserts into the due list by deadline, equal ones after: most come in order already.
-void insert_due(TimerLink& due, Timer& timer) noexcept {
-  TimerLink* at = due.prev;
-  while (at != &due && static_cast<Timer*>(at)->deadline > timer.deadline) at = at->prev;
-  timer.prev = at;
-  timer.next = at->next;
-  at->next->prev = &timer;
-  at->next = &timer;
+std::int64_t deadline_of(const TimerLink* link) noexcept {
+  return static_cast<const Timer*>(link)->deadline;
+}
+
+/// Both in order, linked by next; of equal deadlines those of `first` stay before.
+TimerLink* merge(TimerLink* first, TimerLink* second) noexcept {
+  TimerLink* merged = nullptr;
+  TimerLink** end = &merged;
+  while (first && second) {
+    TimerLink*& least = deadline_of(second) < deadline_of(first) ? second : first;
+    *end = least;
+    end = &least->next;
+    least = *end;
+  }
+  *end = first ? first : second;
+  return merged;
+}
+
+/// Sorts a list linked by next. By merging, as an insertion would take seconds for the hundred
+/// thousand timers of one slot that are all due after the machine stood still.
+TimerLink* sort(TimerLink* list) noexcept {
+  constexpr int k_bins = 48;
+  TimerLink* bins[k_bins] = {};  // Of 2^i timers each, the later bins being earlier in the list.
+  while (list) {
+    TimerLink* run = list;
+    list = list->next;
+    run->next = nullptr;
+    int i = 0;
+    for (; bins[i]; ++i) run = merge(std::exchange(bins[i], nullptr), run);
+    bins[i] = run;
+  }
+  TimerLink* sorted = nullptr;
+  for (TimerLink* run : bins) {
+    if (run) sorted = merge(run, sorted);
+  }
+  return sorted;
 }
 
 }  // namespace
@@ -65,13 +94,32 @@ bool TimerWheel::expire(const Slot& slot, std::int64_t now) noexcept {
   head.prev->next = nullptr;
   head.prev = head.next = &head;
   bits_[slot.level] &= ~(std::uint64_t{1} << slot.index);
-  TimerLink due;  // A list, so that fire() may disarm timers that are still in it.
-  due.prev = due.next = &due;
+  TimerLink* chain = nullptr;  // What is due, in the order of arming.
+  TimerLink** end = &chain;
+  bool in_order = true;
+  std::int64_t last = std::numeric_limits<std::int64_t>::min();
   while (at) {
     auto& timer = *static_cast<Timer*>(at);
     at = at->next;
-    if (timer.deadline <= now) insert_due(due, timer);
-    else link(timer);
+    if (timer.deadline > now) {
+      link(timer);
+      continue;
+    }
+    in_order &= last <= timer.deadline;
+    last = timer.deadline;
+    *end = &timer;
+    end = &timer.next;
+  }
+  *end = nullptr;
+  if (!in_order) chain = sort(chain);
+  TimerLink due;  // A list, so that fire() may disarm timers that are still in it.
+  due.prev = due.next = &due;
+  for (; chain; chain = at) {
+    at = chain->next;
+    chain->prev = due.prev;
+    chain->next = &due;
+    due.prev->next = chain;
+    due.prev = chain;
   }
   const bool any = due.next != &due;
   while (due.next != &due) {

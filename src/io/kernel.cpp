@@ -23,6 +23,8 @@
 #include <cstdlib>
 #include <memory>
 
+#include "io/kernel_child.hpp"
+#include "io/kernel_messages.hpp"
 #include "rondo/base/error.hpp"
 
 namespace rondo::io::kernel {
@@ -93,29 +95,9 @@ std::int32_t socket_name(SocketNameOp& op) noexcept {
   return 0;
 }
 
-std::int32_t socket_option(const SocketOptionOp& op) noexcept {
-  int level = SOL_SOCKET;
-  int name = 0;
-  switch (op.option) {
-    case SocketOption::no_delay:
-      level = IPPROTO_TCP, name = TCP_NODELAY;
-      break;
-    case SocketOption::keep_alive:
-      name = SO_KEEPALIVE;
-      break;
-    case SocketOption::receive_buffer:
-      name = SO_RCVBUF;
-      break;
-    case SocketOption::send_buffer:
-      name = SO_SNDBUF;
-      break;
-  }
-  return checked(::setsockopt(op.fd, level, name, &op.value, sizeof op.value));
-}
-
 }  // namespace
 
-std::int32_t run_immediate(Operation& op, Sockets sockets) noexcept {
+std::int32_t run_immediate(Operation& op, Sockets sockets, Reserve& reserve) noexcept {
   switch (op.kind) {
     case OpKind::listen:
       return listen(static_cast<ListenOp&>(op), sockets);
@@ -127,8 +109,12 @@ std::int32_t run_immediate(Operation& op, Sockets sockets) noexcept {
       return socket_name(static_cast<SocketNameOp&>(op));
     case OpKind::socket_option:
       return socket_option(static_cast<SocketOptionOp&>(op));
+    case OpKind::datagram_socket:
+      return datagram_socket(static_cast<DatagramSocketOp&>(op), sockets);
+    case OpKind::refuse:
+      return reserve.refuse(static_cast<RefuseOp&>(op));
     default:
-      return -ENOTSUP;
+      return run_child_op(op);
   }
 }
 
@@ -238,10 +224,11 @@ WakeFd::WakeFd(int flags) : fd_(::eventfd(0, EFD_CLOEXEC | flags)) {
 }
 
 void WakeFd::fire() noexcept {
-  if (fired_.exchange(true, std::memory_order_acq_rel)) return;
-  const std::uint64_t one = 1;
-  // Cannot fail: the counter would have to overflow 64 bits.
-  [[maybe_unused]] const ssize_t written = ::write(fd_.get(), &one, sizeof one);
+  flag_.fire([this] {
+    const std::uint64_t one = 1;
+    // Cannot fail: the counter would have to overflow 64 bits.
+    [[maybe_unused]] const ssize_t written = ::write(fd_.get(), &one, sizeof one);
+  });
 }
 
 }  // namespace rondo::io::kernel

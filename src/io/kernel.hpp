@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "io/wake_flag.hpp"
 #include "rondo/base/bytes.hpp"
 #include "rondo/base/unique_fd.hpp"
 #include "rondo/io/driver.hpp"
@@ -23,8 +24,9 @@ namespace rondo::io::kernel {
 /// answer -EAGAIN on such a socket instead of waiting.
 enum class Sockets : int { blocking = 0, nonblocking = SOCK_NONBLOCK };
 
-/// Does an immediate operation (listen, shutdown, socket_name, socket_option).
-std::int32_t run_immediate(Operation& op, Sockets sockets) noexcept;
+class Reserve;
+/// Does an immediate operation.
+std::int32_t run_immediate(Operation& op, Sockets sockets, Reserve& reserve) noexcept;
 /// A socket for `op.address`, TCP_NODELAY for IP; not yet connected.
 std::int32_t open_socket(const ConnectOp& op, Sockets sockets) noexcept;
 
@@ -62,27 +64,19 @@ class Signals {
   UniqueFd fd_;
 };
 
-/// The descriptor that other threads end a wait with. Lost wake-ups cannot happen when both
-/// sides keep their order:
-///   another thread:    puts its work on the list, then calls fire()
-///   the loop's thread: sees the descriptor readable, calls clear(), then takes the list
-/// fire() writes only if no earlier one is still unseen; a thread whose fire() wrote nothing
-/// is covered by the clear() that is still to come, which synchronises with it.
+/// The descriptor that other threads end a wait with. The loop's thread calls clear() when it has
+/// seen it readable, before it takes the list (io/wake_flag.hpp says why).
 class WakeFd {
  public:
   /// `flags` for eventfd(2), besides EFD_CLOEXEC. Throws SystemError.
   explicit WakeFd(int flags);
   void fire() noexcept;
-  void clear() noexcept {
-    // A read-modify-write, not a store: it must read the value of the last fire() to
-    // synchronise with every one before it.
-    fired_.exchange(false, std::memory_order_acq_rel);
-  }
+  void clear() noexcept { flag_.clear(); }
   int fd() const noexcept { return fd_.get(); }
 
  private:
   UniqueFd fd_;
-  std::atomic<bool> fired_{false};
+  BasicWakeFlag<std::atomic> flag_;
 };
 
 }  // namespace rondo::io::kernel

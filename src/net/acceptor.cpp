@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "net/immediate.hpp"
 #include "net/socket.hpp"
 #include "rondo/base/log.hpp"
 
@@ -40,6 +41,7 @@ void Acceptor::wait(AcceptAwaiter& awaiter) noexcept {
 
 void Acceptor::on_accept(const io::Completion& done) noexcept {
   if (done.result >= 0) {
+    pauses_ = 0;
     if (gone_ || stopping_) {
       service_->close_descriptor(done.result);
     } else {
@@ -67,9 +69,21 @@ void Acceptor::pause(Errc why) noexcept {
   if (gone_ || stopping_) return;
   log(LogLevel::warning, "accept " + local_.to_string() + ": " + describe(why) +
                              ": accepting pauses until descriptors are free");
+  // At first descriptors may come free. After that, who waits is told by a close that nobody will
+  // come, instead of being left in the backlog.
+  if (++pauses_ * limits::accept_pause.value > limits::accept_refuse_after.value) refuse_waiting();
   const Duration time = std::chrono::milliseconds(limits::accept_pause.value);
   pause_.deadline = deadline_after(service_->loop().now(), time).time_since_epoch().count();
   service_->loop().arm(pause_);
+}
+
+void Acceptor::refuse_waiting() noexcept {
+  Immediate<io::RefuseOp> op;
+  op.fd = op_.fd;
+  op.max = k_max;
+  if (op.ask() <= 0) return;
+  log(LogLevel::warning, "accept " + local_.to_string() + ": refused " +
+                             std::to_string(op.result) + " connections");
 }
 
 void Acceptor::notify() noexcept {

@@ -18,6 +18,7 @@ class Acceptor final : public rondo::detail::Pooled {
   Acceptor(NetService& service, int descriptor, const Endpoint& local) noexcept;
 
   const Endpoint& local() const noexcept { return local_; }
+  int descriptor() const noexcept { return op_.fd; }
   bool has_answer() const noexcept { return !waiting_.empty() || stopping_; }
   void wait(AcceptAwaiter& awaiter) noexcept;
   void unhook() noexcept { awaiter_ = nullptr; }
@@ -45,6 +46,7 @@ class Acceptor final : public rondo::detail::Pooled {
   void arm() noexcept;
   void on_accept(const io::Completion& done) noexcept;
   void pause(Errc why) noexcept;
+  void refuse_waiting() noexcept;
   void on_stop() noexcept;
   void close_waiting() noexcept;
   void notify() noexcept;
@@ -64,6 +66,7 @@ class Acceptor final : public rondo::detail::Pooled {
   bool armed_ = false;
   bool stopping_ = false;
   bool gone_ = false;
+  unsigned pauses_ = 0;  ///< in a row without a connection accepted
 };
 
 }  // namespace rondo::net::detail

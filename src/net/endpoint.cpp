@@ -86,6 +86,12 @@ Result<Endpoint> Endpoint::unix_path(std::string_view path) {
   return Endpoint(pack(un, offsetof(sockaddr_un, sun_path) + path.size() + end));
 }
 
+Endpoint Endpoint::unnamed_unix() noexcept {
+  sockaddr_un un{};
+  un.sun_family = AF_UNIX;
+  return Endpoint(pack(un, offsetof(sockaddr_un, sun_path)));
+}
+
 Result<HostPort> parse_host_port(std::string_view text) {
   const std::size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return Error(Errc::bad_address, "parse", text);

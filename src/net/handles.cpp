@@ -1,33 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The public handles: Stream, Listener, tcp:: and unix_stream::.
+// The public handles: Stream, Listener, tcp::.
 #include "net/acceptor.hpp"
+#include "net/immediate.hpp"
 #include "net/socket.hpp"
-#include "rondo/net/resolve.hpp"
 #include "rondo/net/tcp.hpp"
-#include "rondo/net/unix.hpp"
 
 namespace rondo::net {
 namespace {
 
 detail::NetService& service() { return Loop::current().service<detail::NetService>(); }
 
-/// An immediate operation with room for its answer.
-template <class Op>
-struct Immediate : Op {
-  std::int32_t result = 0;
-  Immediate() {
-    this->on_complete = [](io::Operation& op, const io::Completion& done) noexcept {
-      static_cast<Immediate&>(op).result = done.result;
-    };
-  }
-  std::int32_t ask() {
-    Loop::current().driver().submit(*this);
-    return result;
-  }
-};
-
 Result<Endpoint> name_of(int descriptor, bool peer) {
-  Immediate<io::SocketNameOp> op;
+  detail::Immediate<io::SocketNameOp> op;
   op.fd = descriptor;
   op.peer = peer;
   if (op.ask() < 0) return Error::from_errno(-op.result, peer ? "getpeername" : "getsockname");
@@ -35,7 +19,7 @@ Result<Endpoint> name_of(int descriptor, bool peer) {
 }
 
 Result<> set_option(int descriptor, io::SocketOption option, int value) {
-  Immediate<io::SocketOptionOp> op;
+  detail::Immediate<io::SocketOptionOp> op;
   op.fd = descriptor;
   op.option = option;
   op.value = value;
@@ -44,7 +28,7 @@ Result<> set_option(int descriptor, io::SocketOption option, int value) {
 }
 
 Result<int> open_listener(const Endpoint& where, const ListenOptions& options) {
-  Immediate<io::ListenOp> op;
+  detail::Immediate<io::ListenOp> op;
   op.address = where.address();
   op.backlog = options.backlog;
   op.reuse_port = options.reuse_port;
@@ -62,8 +46,11 @@ void Stream::close() noexcept {
   if (detail::Socket* own = std::exchange(socket_, nullptr)) own->detach();
 }
 
+int Stream::descriptor() const noexcept { return socket_->descriptor(); }
+int Listener::descriptor() const noexcept { return acceptor_->descriptor(); }
 Result<Endpoint> Stream::local() const { return name_of(socket_->descriptor(), false); }
 Result<Endpoint> Stream::peer() const { return name_of(socket_->descriptor(), true); }
+void Stream::set_zero_copy(bool on) noexcept { socket_->set_zero_copy(on); }
 Result<> Stream::set_no_delay(bool on) {
   return set_option(socket_->descriptor(), io::SocketOption::no_delay, on ? 1 : 0);
 }
@@ -106,31 +93,4 @@ namespace rondo::tcp {
 
 Result<Listener> listen(const ListenOptions& options) { return Listener::open(options); }
 
-Task<Result<Stream>> connect(std::string host_and_port) {
-  auto parts = net::parse_host_port(host_and_port);
-  if (!parts) co_return parts.error();
-  const auto found = co_await net::resolve(std::move(parts->host), parts->port).or_return();
-  Result<Stream> last = Error(Errc::no_such_host, "connect", host_and_port);
-  for (const net::Endpoint& where : found) {
-    last = co_await connect(where);
-    if (last) break;
-  }
-  co_return last;
-}
-
 }  // namespace rondo::tcp
-
-namespace rondo::unix_stream {
-
-Result<Listener> listen(const ListenOptions& options) {
-  const std::string address = "unix:" + std::string(options.path);
-  return Listener::open({.address = address, .backlog = options.backlog});
-}
-
-Task<Result<Stream>> connect(std::string path) {
-  auto where = net::Endpoint::unix_path(path);
-  if (!where) co_return where.error();
-  co_return co_await tcp::connect(*where);
-}
-
-}  // namespace rondo::unix_stream

@@ -46,7 +46,8 @@ class Resolver final : public rondo::detail::LoopService {
   ~Resolver() override;
   bool drained() const noexcept override { return watches_.empty(); }
 
-  void ask(const std::string& host, std::uint16_t port, std::shared_ptr<Query> query);
+  void ask(const std::string& host, std::uint16_t port, io::AddressFamily family,
+           std::shared_ptr<Query> query);
 
  private:
   struct Watch : io::PollOp {
@@ -122,10 +123,19 @@ Resolver::~Resolver() {
   ares_library_cleanup();
 }
 
-void Resolver::ask(const std::string& host, std::uint16_t port, std::shared_ptr<Query> query) {
+int family_of(io::AddressFamily family) noexcept {
+  switch (family) {
+    case io::AddressFamily::v4: return AF_INET;
+    case io::AddressFamily::v6: return AF_INET6;
+    default: return AF_UNSPEC;
+  }
+}
+
+void Resolver::ask(const std::string& host, std::uint16_t port, io::AddressFamily family,
+                   std::shared_ptr<Query> query) {
   const std::string service = std::to_string(port);
   ares_addrinfo_hints hints{};
-  hints.ai_family = AF_UNSPEC;
+  hints.ai_family = family_of(family);
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = ARES_AI_NUMERICSERV;
   if (!channel_) {
@@ -249,9 +259,11 @@ Errc code_of(int status) {
 /// Under simulation the driver knows the names.
 struct NameAwaiter : rondo::detail::OneShotAwaiter<io::ResolveOp> {
   std::array<io::Address, 8> found;
-  NameAwaiter(std::string_view name, rondo::detail::PromiseBase& parent)
+  NameAwaiter(std::string_view name, io::AddressFamily family,
+              rondo::detail::PromiseBase& parent)
       : OneShotAwaiter(parent) {
     op.name = name;
+    op.family = family;
     op.found = found;
   }
   std::vector<Endpoint> await_resume() {
@@ -264,22 +276,28 @@ struct NameAwaiter : rondo::detail::OneShotAwaiter<io::ResolveOp> {
 };
 struct [[nodiscard]] AskDriver {
   std::string_view name;
-  NameAwaiter awaiter(rondo::detail::PromiseBase& parent) && { return {name, parent}; }
+  io::AddressFamily family;
+  NameAwaiter awaiter(rondo::detail::PromiseBase& parent) && { return {name, family, parent}; }
 };
 
 }  // namespace
 
-Task<Result<std::vector<Endpoint>>> resolve(std::string host, std::uint16_t port) {
-  if (auto numeric = Endpoint::ip(host, port)) co_return std::vector{*numeric};
+Task<Result<std::vector<Endpoint>>> resolve(std::string host, std::uint16_t port,
+                                            io::AddressFamily family) {
+  if (auto numeric = Endpoint::ip(host, port)) {
+    const auto other = numeric->is_v6() ? io::AddressFamily::v4 : io::AddressFamily::v6;
+    if (family == other) co_return Error(Errc::no_such_host, "resolve", host);
+    co_return std::vector{*numeric};
+  }
   if (host.empty() || host.size() > 253) co_return Error(Errc::bad_address, "resolve", host);
   if (Loop::current().driver().probe().has_names) {
-    std::vector<Endpoint> found = co_await AskDriver{host};
+    std::vector<Endpoint> found = co_await AskDriver{host, family};
     for (Endpoint& endpoint : found) endpoint.set_port(port);
     if (found.empty()) co_return Error(Errc::no_such_host, "resolve", host);
     co_return found;
   }
   auto query = std::make_shared<Query>();
-  Loop::current().service<Resolver>().ask(host, port, query);
+  Loop::current().service<Resolver>().ask(host, port, family, query);
   co_await Lookup{query};
   if (query->status == ARES_SUCCESS && !query->found.empty()) co_return std::move(query->found);
   co_return Error(code_of(query->status), "resolve", host);

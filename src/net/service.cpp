@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "net/socket.hpp"
+#include "rondo/base/simulation.hpp"
 
 namespace rondo::net::detail {
 
@@ -22,16 +23,20 @@ NetService::~NetService() { hook_.unlink(); }
 void NetService::cork(Socket& socket) noexcept {
   socket.corked = true;
   socket.cork_next = nullptr;
-  if (corked_last_) corked_last_->cork_next = &socket;
-  else corked_ = &socket;
+  if (corked_last_)
+    corked_last_->cork_next = &socket;
+  else
+    corked_ = &socket;
   corked_last_ = &socket;
 }
 
 void NetService::starve(Socket& socket) noexcept {
   socket.starving = true;
   socket.starve_next = nullptr;
-  if (starved_last_) starved_last_->starve_next = &socket;
-  else starved_ = &socket;
+  if (starved_last_)
+    starved_last_->starve_next = &socket;
+  else
+    starved_ = &socket;
   starved_last_ = &socket;
 }
 
@@ -54,6 +59,7 @@ void NetService::feed_starved() noexcept {
     starved_ = socket->starve_next;
     if (!starved_) starved_last_ = nullptr;
     socket->starving = false;
+    RONDO_MARK("rearm after ENOBUFS");
     socket->rearm();
     socket->settle();  // May free it.
   }

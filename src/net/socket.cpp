@@ -3,9 +3,13 @@
 
 #include <utility>
 
+#include "rondo/base/simulation.hpp"
+
 namespace rondo::net::detail {
 
 static_assert(sizeof(Socket) <= 192, "10,000 idle connections are counted in their sockets");
+
+constexpr Errc k_not_supported = static_cast<Errc>(95);  // EOPNOTSUPP
 
 using rondo::detail::strike;
 using rondo::detail::Waiter;
@@ -32,21 +36,29 @@ void Socket::rearm() noexcept {
 
 void Socket::on_receive(const io::Completion& done) noexcept {
   if (done.result > 0) {
-    if (gone_) pool().release(done.buffer);
-    else received(done.buffer, static_cast<std::size_t>(done.result));
+    if (gone_)
+      pool().release(done.buffer);
+    else
+      received(done.buffer, static_cast<std::size_t>(done.result));
   }
-  if (done.more) {
+  const bool more = done.more || (done.result > 0 && planted(PlantedBug::ignore_missing_more));
+  if (more) {
     if (full()) service_->driver().cancel(recv());  // Back-pressure: consumed() arms again.
     return;
   }
+  if (done.result > 0) RONDO_MARK("a multishot receive ended with data");
   armed_ = false;
   const Errc error = static_cast<Errc>(-done.result);
   if (done.result == 0) {
     received_end();
   } else if (error == Errc::no_buffers) {
-    if (!gone_) service_->starve(*this);
+    RONDO_MARK("a receive found no buffer");
+    if (planted(PlantedBug::no_rearm))
+      starving = true;
+    else if (!gone_)
+      service_->starve(*this);
   } else if (done.result < 0 && error != Errc::operation_cancelled &&
-             error != Errc::interrupted) {
+             (error != Errc::interrupted || planted(PlantedBug::no_retry))) {
     received_error(error);
   }
   rearm();
@@ -87,9 +99,12 @@ void Socket::cancel_write(WriteWaiter& waiter) noexcept {
 Result<> Socket::queue_shared(const SharedBytes& message, std::size_t limit) noexcept {
   if (write_error_ != Errc{0}) return Error(write_error_, "write");
   if (shutdown_asked_) return Error(Errc::closed, "write");
-  if (out_.bytes() + message.size() > limit) return Error(Errc::would_exceed, "write");
-  if (message.size() <= limits::shared_copy_max.value) out_.append(message.bytes());
-  else out_.append_shared(message);
+  const bool fits = out_.bytes() + message.size() <= limit;
+  if (!fits && !planted(PlantedBug::no_queue_limit)) return Error(Errc::would_exceed, "write");
+  if (message.size() <= limits::shared_copy_max.value)
+    out_.append(message.bytes());
+  else
+    out_.append_shared(message);
   cork();
   return {};
 }
@@ -101,7 +116,9 @@ void Socket::flush() noexcept {
     serve_writer();
     return finish_shutdown();
   }
-  if (large || !out_.has_one_block()) return send_gathered(large);
+  const bool uncopied = large && zero_copy_ && writer_->rest.size() >= limits::zero_copy_min.value;
+  if (uncopied && out_.empty()) return send_zero_copy();
+  if (large || !out_.has_one_block()) return send_gathered(large && !uncopied);
   const ByteView front = out_.front();
   queued_in_flight_ = static_cast<std::uint32_t>(front.size());
   Send& send = new_send<Send>();
@@ -128,12 +145,34 @@ void Socket::send_gathered(bool with_writer) noexcept {
   service_->driver().submit(op);
 }
 
+void Socket::send_zero_copy() noexcept {
+  ZeroCopy& op = new_send<ZeroCopy>();
+  op.on_complete = [](io::Operation& done, const io::Completion& how) noexcept {
+    auto* own = static_cast<ZeroCopy*>(&done);
+    Socket& socket = *own->socket;
+    delete own;
+    const Errc error = static_cast<Errc>(-how.result);
+    const bool cannot = error == Errc::invalid_argument || error == k_not_supported;
+    // This socket or kernel cannot: nothing was sent, and the next flush copies.
+    if (cannot) socket.zero_copy_ = false;
+    socket.on_sent(cannot ? -static_cast<std::int32_t>(Errc::interrupted) : how.result);
+  };
+  queued_in_flight_ = 0;
+  writer_in_flight_ = true;
+  op.data = writer_->rest.data();
+  op.size = writer_->rest.size();
+  service_->driver().submit(op);
+}
+
 void Socket::on_sent(std::int32_t result) noexcept {
   sending_ = nullptr;
   const Errc error = static_cast<Errc>(-result);
-  if (write_error_ != Errc{0}) out_.clear();  // Failed meanwhile: fail() left it to the kernel.
-  else if (result >= 0) advance(static_cast<std::size_t>(result));
-  else if (error != Errc::operation_cancelled && error != Errc::interrupted) fail(error);
+  if (write_error_ != Errc{0})
+    out_.clear();  // Failed meanwhile: fail() left it to the kernel.
+  else if (result >= 0)
+    advance(static_cast<std::size_t>(result));
+  else if (error != Errc::operation_cancelled && error != Errc::interrupted)
+    fail(error);
   if (std::exchange(writer_in_flight_, false)) settle_large(*writer_);
   serve_writer();
   if (!out_.empty() || writer_ || shutdown_asked_) cork();
@@ -184,8 +223,10 @@ void Socket::fail(Errc error) noexcept {
   if (!writer_) return;
   writer_in_flight_ = false;
   WriteWaiter& waiter = *std::exchange(writer_, nullptr);
-  if (rondo::detail::cancelled(waiter)) strike(waiter);
-  else written(waiter, error);
+  if (rondo::detail::cancelled(waiter))
+    strike(waiter);
+  else
+    written(waiter, error);
 }
 
 void Socket::shutdown_write() noexcept {
@@ -220,8 +261,7 @@ void Socket::detach() noexcept {
   };
   if (!out_.empty() || sending_) {
     const Duration linger = std::chrono::milliseconds(limits::linger_max.value);
-    closing_->deadline =
-        deadline_after(service_->loop().now(), linger).time_since_epoch().count();
+    closing_->deadline = deadline_after(service_->loop().now(), linger).time_since_epoch().count();
     service_->loop().arm(*closing_);
   }
   settle();

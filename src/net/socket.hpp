@@ -22,6 +22,7 @@
 #include "rondo/core/detail/timer_wheel.hpp"
 #include "rondo/core/stream.hpp"
 #include "rondo/io/operation.hpp"
+#include "rondo/net/socket.hpp"
 
 namespace rondo::net::detail {
 
@@ -33,6 +34,12 @@ class Socket final : public ByteStream, io::RecvOp, public rondo::detail::Pooled
   /// The handle is gone: sends what is left, then closes.
   void detach() noexcept;
   int descriptor() const noexcept { return io::RecvOp::fd; }
+  /// Bytes that arrive go to the stream's reader: nobody else may receive.
+  bool is_receiving() const noexcept { return armed_ || unread() > 0; }
+
+  void set_zero_copy(bool on) noexcept { zero_copy_ = on; }
+  /// What was sent beside the stream is cut in two: nothing more may follow it.
+  void break_writing() noexcept { fail(Errc::broken); }
 
   std::size_t unsent() const noexcept override { return out_.bytes(); }
   void shutdown_write() noexcept override;
@@ -65,6 +72,9 @@ class Socket final : public ByteStream, io::RecvOp, public rondo::detail::Pooled
   struct Gather : io::SendMessageOp, rondo::detail::Pooled {
     Socket* socket = nullptr;
     ByteView spans[k_slices];
+  };
+  struct ZeroCopy : io::SendZeroCopyOp, rondo::detail::Pooled {
+    Socket* socket = nullptr;
   };
   /// What only a closing socket needs.
   struct Closing : rondo::detail::Ready,
@@ -99,6 +109,7 @@ class Socket final : public ByteStream, io::RecvOp, public rondo::detail::Pooled
   void on_receive(const io::Completion& done) noexcept;
   void on_sent(std::int32_t result) noexcept;
   void send_gathered(bool with_writer) noexcept;
+  void send_zero_copy() noexcept;
   void advance(std::size_t sent) noexcept;
   void fail(Errc error) noexcept;
   void serve_writer() noexcept;
@@ -108,7 +119,7 @@ class Socket final : public ByteStream, io::RecvOp, public rondo::detail::Pooled
 
   NetService* service_;
   OutQueue out_;
-  io::Operation* sending_ = nullptr;  ///< the send in flight: a Send or a Gather
+  io::Operation* sending_ = nullptr;  ///< the send in flight: a Send, a Gather or a ZeroCopy
   Closing* closing_ = nullptr;
   rondo::detail::WriteWaiter* writer_ = nullptr;
   Errc write_error_ = Errc{0};
@@ -117,6 +128,12 @@ class Socket final : public ByteStream, io::RecvOp, public rondo::detail::Pooled
   bool writer_in_flight_ = false;
   bool shutdown_asked_ = false;
   bool gone_ = false;
+  bool zero_copy_ = false;
+};
+
+/// For the parts of net that do more with a stream's socket than a ByteStream can.
+struct StreamAccess {
+  static Socket& socket(Stream& stream) noexcept { return *stream.socket_; }
 };
 
 }  // namespace rondo::net::detail

@@ -167,6 +167,37 @@ Task<> read_line_longer_than_a_buffer(Check& check) {
   });
 }
 
+Task<> read_until_cuts(Check& check) {
+  (co_await check.near.write_all("a--b---\r")).or_throw();
+  (co_await check.near.flush()).or_throw();
+  Loan piece = co_await check.far.read_until("--").or_throw();
+  check.expect(piece.text() == "a--", "the first piece is wrong");
+  piece = co_await check.far.read_until("---").or_throw();
+  check.expect(piece.text() == "b---", "a delimiter of three is wrong");
+  (co_await check.near.write_all("\n\r\nrest")).or_throw();
+  piece = co_await check.far.read_until("\r\n\r\n").or_throw();
+  check.expect(piece.text() == "\r\n\r\n", "a delimiter that came in two pieces is wrong");
+  auto none = co_await check.far.read_until("!", 4);
+  check.expect(!none && none.error() == Errc::too_large, "the limit is not kept");
+  check.near.shutdown_write();
+  piece = co_await check.far.read_until("!!").or_throw();
+  check.expect(piece.text() == "rest", "the rest without a delimiter is not returned");
+}
+
+Task<> peek_consumes_nothing(Check& check) {
+  std::string four(4, ' ');
+  auto late = co_await with_timeout(1ms, check.far.peek(span_of(four)));
+  check.expect(!late, "it showed what nobody sent");
+  (co_await check.near.write_all("abcdef")).or_throw();
+  check.near.shutdown_write();
+  std::size_t shown = co_await check.far.peek(span_of(four)).or_throw();
+  check.expect(shown == 4 && four == "abcd", "what it shows is wrong");
+  std::string ten(10, ' ');
+  shown = co_await check.far.peek(span_of(ten)).or_throw();
+  check.expect(shown == 6 && ten.starts_with("abcdef"), "the end of the stream is not told");
+  check.expect(co_await hear(check.far, 10) == "abcdef", "it consumed bytes");
+}
+
 Task<> read_exact_fills(Check& check) {
   (co_await check.near.write_all("12345678")).or_throw();
   std::string five(5, ' ');
@@ -420,6 +451,8 @@ constexpr Rule k_rules[] = {
     {"read_line", &read_line_cuts},
     {"read_line's limit", &read_line_limits},
     {"read_line beyond a buffer", &read_line_longer_than_a_buffer},
+    {"read_until", &read_until_cuts},
+    {"peek", &peek_consumes_nothing},
     {"read_exact", &read_exact_fills},
     {"read_exact beyond unread_max", &read_exact_beyond_the_buffers},
     {"write_all, small", &small_writes_are_ready},

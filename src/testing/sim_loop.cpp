@@ -5,6 +5,7 @@
 
 #include "io/sim/sim_driver.hpp"
 #include "testing/ready_order.hpp"
+#include "testing/sim_programs.hpp"
 
 namespace rondo::testing {
 
@@ -17,6 +18,7 @@ struct SimLoop::State {
         io::sim::SimDriverSetup{.buffer_count = options.buffer_count,
                                 .buffer_size = options.buffer_size});
     driver = made.get();
+    programs.attach(*driver);
     LoopOptions with;
     with.own_driver = std::move(made);
     with.ready_order = make_ready_order(options.order, world);
@@ -26,6 +28,7 @@ struct SimLoop::State {
   io::sim::World world;
   io::sim::Host& host;
   io::sim::SimDriver* driver;
+  SimPrograms programs;
   std::unique_ptr<Loop> loop;  // Last: goes first, with its driver.
 };
 
@@ -38,7 +41,12 @@ std::uint64_t SimLoop::seed() const noexcept { return state_->world.seed(); }
 std::uint64_t SimLoop::trace_hash() const noexcept { return state_->world.trace_hash(); }
 void SimLoop::set_faults(const io::SimFaults& faults) { state_->world.set_faults(faults); }
 void SimLoop::raise(int signal) { state_->driver->raise(signal); }
+void SimLoop::program(std::string name, SimProgram play) {
+  state_->programs.add(std::move(name), std::move(play));
+}
 void SimLoop::jump_wall_clock(Duration by) { state_->host.wall_offset += by; }
+
+SimDisk SimLoop::disk() noexcept { return {state_->world, state_->host}; }
 
 void SimLoop::reset_connections() {
   for (const auto& connection : state_->world.network().connections(-1, -1)) connection->reset();

@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "io/sim/sim_driver.hpp"
+#include "rondo/core/loop_ref.hpp"
 #include "testing/ready_order.hpp"
+#include "testing/sim_programs.hpp"
 
 namespace rondo::testing {
 namespace {
@@ -25,16 +27,18 @@ using io::sim::SimDriver;
 // What tasks get to unwind in when a world ends.
 constexpr Duration k_unwind_max = std::chrono::seconds(1'000);
 
-/// One process: a loop and its root tasks. A crashed one unwinds beside its successor.
+/// One loop of a process and its root tasks. A crashed one unwinds beside its successor.
 class Machine {
  public:
-  Machine(io::sim::World& world, io::sim::Host& host, const SimWorldOptions& options)
+  Machine(io::sim::World& world, io::sim::Host& host, const SimWorldOptions& options,
+          int loop_index)
       : world_(world) {
     auto made =
         std::make_unique<SimDriver>(world, host,
                                     io::sim::SimDriverSetup{.buffer_count = options.buffer_count,
                                                             .buffer_size = options.buffer_size,
-                                                            .stepped = true});
+                                                            .stepped = true,
+                                                            .loop_index = loop_index});
     driver_ = made.get();
     LoopOptions with;
     with.own_driver = std::move(made);
@@ -88,6 +92,10 @@ class Machine {
     Loop::Entered entered(*loop_);
     loop_->cancel_all();
   }
+  void join(detail::LoopGroup& group) {
+    Loop::Entered entered(*loop_);
+    detail::join_group(group);
+  }
   bool is_empty() const { return live_tasks() == 0 && roots_.empty(); }
   std::size_t live_tasks() const { return loop_->statistics().live_tasks; }
   Loop& loop() { return *loop_; }
@@ -106,8 +114,12 @@ class Machine {
 }  // namespace
 
 struct SimHost::State {
+  io::sim::World* world;
   io::sim::Host* host;
-  std::unique_ptr<Machine> machine;       // Null while down.
+  SimPrograms children;                          // Outlives the loops.
+  std::unique_ptr<Machine> machine;              // The process's first loop. Null while down.
+  std::vector<std::unique_ptr<Machine>> others;  // Its further loops.
+  std::size_t loops = 1;
   std::deque<MoveFn<Task<>()>> programs;  // Their addresses stay: frames refer to captures.
 };
 
@@ -133,6 +145,7 @@ struct SimWorld::State {
     std::vector<Machine*> all;
     for (const auto& host : hosts) {
       if (host.state_->machine) all.push_back(host.state_->machine.get());
+      for (const auto& machine : host.state_->others) all.push_back(machine.get());
     }
     for (const auto& machine : crashed) all.push_back(machine.get());
     return all;
@@ -174,8 +187,24 @@ struct SimWorld::State {
     }
   }
 
+  /// What a Runtime does for its loops.
+  void form_group(SimHost::State& host) {
+    auto* group = new detail::LoopGroup(host.loops);
+    group->refs[0] = host.machine->loop().ref();
+    for (std::size_t i = 1; i < host.loops; ++i) group->refs[i] = host.others[i - 1]->loop().ref();
+    host.machine->join(*group);
+    for (auto& machine : host.others) machine->join(*group);
+    group->drop();
+  }
   void boot(SimHost::State& host) {
-    host.machine = std::make_unique<Machine>(world, *host.host, options);
+    host.machine = std::make_unique<Machine>(world, *host.host, options, 0);
+    for (std::size_t i = 1; i < host.loops; ++i) {
+      host.others.push_back(
+          std::make_unique<Machine>(world, *host.host, options, static_cast<int>(i)));
+    }
+    form_group(host);
+    host.children.attach(host.machine->driver());
+    for (auto& machine : host.others) host.children.attach(machine->driver());
     for (auto& program : host.programs) host.machine->start(program);
   }
   void crash(std::string_view name, SimDriver::Crash how) {
@@ -184,9 +213,16 @@ struct SimWorld::State {
     if (!host->state_->machine) return;
     // Its wires first, so that nothing it does while it unwinds reaches anybody.
     if (how == SimDriver::Crash::power) host->state_->host->down = true;
-    host->state_->machine->driver().crash(how);
-    host->state_->machine->cancel_all();
-    crashed.push_back(std::move(host->state_->machine));
+    std::vector<std::unique_ptr<Machine>> process = std::move(host->state_->others);
+    host->state_->others.clear();
+    process.insert(process.begin(), std::move(host->state_->machine));
+    for (auto& machine : process) machine->driver().crash(how);
+    io::sim::Disk& disk = *host->state_->host->disk;
+    how == SimDriver::Crash::power ? disk.lose_power() : disk.end_process();
+    for (auto& machine : process) {
+      machine->cancel_all();
+      crashed.push_back(std::move(machine));
+    }
   }
 
   SimWorldOptions options;
@@ -217,12 +253,19 @@ void SimHost::raise(int signal) {
   if (state_->machine) state_->machine->driver().raise(signal);
 }
 
+SimDisk SimHost::disk() { return {*state_->world, *state_->host}; }
+void SimHost::program(std::string name, SimProgram play) {
+  state_->children.add(std::move(name), std::move(play));
+}
+
 void SimHost::jump_wall_clock(Duration by) { state_->host->wall_offset += by; }
 bool SimHost::is_up() const noexcept { return state_->machine != nullptr; }
 const std::string& SimHost::name() const noexcept { return state_->host->name; }
 
 std::size_t SimHost::live_tasks() const noexcept {
-  return state_->machine ? state_->machine->live_tasks() : 0;
+  std::size_t live = state_->machine ? state_->machine->live_tasks() : 0;
+  for (const auto& machine : state_->others) live += machine->live_tasks();
+  return live;
 }
 
 // --- SimWorld ---
@@ -245,11 +288,36 @@ SimWorld::~SimWorld() {
   }
 }
 
-SimHost& SimWorld::host(std::string_view name, std::string_view address) {
+SimHost& SimWorld::host(std::string_view name, std::string_view address,
+                        std::string_view second_address) {
+  SimHost& made = host(name, address);
+  const auto second = io::sim::Ip::parse(second_address);
+  RONDO_ASSERT(second.has_value(), "a simulated host needs numeric addresses: \"10.0.0.1\"");
+  made.state_->host->addresses.push_back(*second);
+  return made;
+}
+
+SimHost& SimWorld::host(std::string_view name, std::string_view address, std::size_t loops) {
+  RONDO_ASSERT(loops >= 1, "a process has at least one loop");
   auto state = std::make_unique<SimHost::State>();
+  state->loops = loops;
+  state->world = &state_->world;
   state->host = &state_->world.add_host(std::string(name), {std::string(address)});
   state_->boot(*state);
   return state_->hosts.emplace_back(std::move(state));
+}
+
+void SimWorld::name(std::string_view name, const SimName& answers) {
+  io::sim::HostName known{.name = std::string(name),
+                          .addresses = {},
+                          .v4_delay = answers.v4_delay,
+                          .v6_delay = answers.v6_delay};
+  for (const std::string_view text : answers.addresses) {
+    const auto ip = io::sim::Ip::parse(text);
+    RONDO_ASSERT(ip.has_value(), "a simulated name needs numeric addresses: \"10.0.0.1\"");
+    known.addresses.push_back(*ip);
+  }
+  state_->world.add_name(std::move(known));
 }
 
 SimHost& SimWorld::host(std::string_view name) {

@@ -114,8 +114,11 @@ Task<> hold_permit(World& w) {
 }
 Task<> block(World& w, bool abandon) {
   Guard guard(w.guards);
-  static_cast<void>(
-      co_await run_blocking([text = std::string(100, 'b')] { return text; }, {.abandon = abandon}));
+  const auto work = [text = std::string(100, 'b')](CancelToken stop) {
+    return stop.requested() ? std::string() : text;
+  };
+  if (w.below(2) == 0) static_cast<void>(co_await run_blocking(work, {.abandon = abandon}));
+  else static_cast<void>(co_await run_cpu(work, {.abandon = abandon}));
 }
 Task<> thrower(World& w) {
   Guard guard(w.guards);

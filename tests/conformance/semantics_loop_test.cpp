@@ -9,47 +9,10 @@
 #include "rondo/core/event.hpp"
 #include "rondo/core/future.hpp"
 #include "rondo/core/offload.hpp"
+#include "spy_driver.hpp"
 
 namespace rondo::testing {
 namespace {
-
-/// Hands everything on to a real driver and notes how the loop asks.
-class SpyDriver final : public io::Driver {
- public:
-  template <class D>
-  explicit SpyDriver(D inner) : Driver(1, 64), inner_(inner.release()) {}
-
-  void submit(io::Operation& op) override { inner_->submit(op); }
-  void cancel(io::Operation& op) override {
-    ++cancels;
-    inner_->cancel(op);
-  }
-  std::size_t wait(io::Wait how, TimePoint deadline) override {
-    if (how == io::Wait::peek) ++peeks;
-    if (how == io::Wait::poll) ++polls;
-    if (how == io::Wait::block) ++blocks, last_deadline = deadline;
-    if (on_wait) on_wait(how);
-    return inner_->wait(how, deadline);
-  }
-  void wake() noexcept override {
-    ++wakes;
-    inner_->wake();
-  }
-  std::int64_t time(io::Clock clock) noexcept override { return inner_->time(clock); }
-  void random(ByteSpan into) noexcept override { inner_->random(into); }
-  io::Probe probe() const override { return inner_->probe(); }
-
-  int peeks = 0;
-  int polls = 0;
-  int blocks = 0;
-  int cancels = 0;
-  std::atomic<int> wakes = 0;
-  TimePoint last_deadline;
-  MoveFn<void(io::Wait)> on_wait;
-
- private:
-  std::unique_ptr<io::Driver> inner_;
-};
 
 class SemanticsLoop : public EveryDriver {
  protected:
@@ -144,6 +107,33 @@ TEST_P(SemanticsLoop, rule_01_everything_else_asserts_its_thread) {
       },
       "no loop runs on this thread");
 }
+
+#ifndef NDEBUG
+/// Dies when `use(loop)` runs on another thread than the loop's.
+template <class F>
+void expect_death_elsewhere(Loop& at, F use) {
+  GTEST_FLAG_SET(death_test_style, "fast");  // The loop is made: the child goes on from here.
+  EXPECT_DEATH(std::thread([&] { use(at); }).join(), "a loop was used on another thread");
+}
+
+TEST_P(SemanticsLoop, rule_01_a_loop_that_is_used_on_another_thread_says_so) {
+  Loop at(loop_options());
+  expect_death_elsewhere(at, [](Loop& loop) { static_cast<void>(loop.run_once()); });
+  expect_death_elsewhere(at, [](Loop& loop) { loop.call_soon([] {}); });
+  expect_death_elsewhere(at, [](Loop& loop) { loop.call_later(1s, [] {}); });
+  expect_death_elsewhere(at, [](Loop& loop) { loop.cancel_all(); });
+  expect_death_elsewhere(at, [](Loop& loop) { Loop::Entered entered(loop); });
+  expect_death_elsewhere(at, [](Loop& loop) {
+    static_cast<void>(loop.run([]() -> Task<> { co_return; }()));
+  });
+  // What may come from other threads does.
+  bool ran = false;
+  std::thread([&] { at.post([&] { ran = true; }); }).join();
+  std::thread([&] { at.request_stop(); }).join();
+  while (!ran) at.poll();
+  EXPECT_TRUE(at.stop_requested());
+}
+#endif
 
 TEST_P(SemanticsLoop, rule_02_run_ends_with_main_and_can_be_called_again) {
   Loop at(loop_options());

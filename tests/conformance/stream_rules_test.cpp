@@ -547,6 +547,50 @@ TEST_P(OutOfDescriptors, accepting_pauses_and_recovers_without_a_spin) {
   set_log_sink(before);
 }
 
+TEST_P(OutOfDescriptors, who_waits_too_long_is_refused_and_the_connected_are_served_on) {
+  if (is_sim()) return;  // The test below does it in virtual time.
+  const LogSink before = set_log_sink([](LogLevel, std::string_view) {});
+  run([]() -> Task<> {
+    auto listener = tcp::listen({.address = "127.0.0.1:0"}).or_throw();
+    Ends served = co_await joined(listener);
+    auto waiting = co_await tcp::connect(listener.local()).or_throw();
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      const NoMoreDescriptors none;
+      scope.start([&]() -> Task<> { (void)co_await listener.accept(); });
+      auto refused = co_await with_timeout(20s, waiting.read());
+      // Closed: an end, or a reset.
+      EXPECT_TRUE(!refused ? refused.error() != Errc::timed_out : refused->empty());
+      (co_await served.near.write_all("still\n")).or_throw();
+      EXPECT_EQ((co_await served.far.read_line().or_throw()).text(), "still\n");
+      scope.cancel();
+    });
+    Ends after = co_await joined(listener);
+    (co_await after.near.write_all("again\n")).or_throw();
+    EXPECT_EQ((co_await after.far.read_line().or_throw()).text(), "again\n");
+  });
+  set_log_sink(before);
+}
+
+TEST(OutOfDescriptorsInVirtualTime, a_connection_that_waits_is_refused_after_two_seconds) {
+  const LogSink before = set_log_sink([](LogLevel, std::string_view) {});
+  SimLoop sim({.faults = {.accept_limit_per_mille = 1'000}});
+  sim.run([&]() -> Task<> {
+    auto listener = tcp::listen({.address = "127.0.0.1:0"}).or_throw();
+    auto near = co_await tcp::connect(listener.local()).or_throw();
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      scope.start([&]() -> Task<> { (void)co_await listener.accept(); });
+      EXPECT_TRUE((co_await near.read().or_throw()).empty());
+      scope.cancel();
+    });
+    EXPECT_EQ(sim.now(), std::chrono::milliseconds(limits::accept_refuse_after.value));
+    sim.set_faults({});
+    Ends ends = co_await joined(listener);
+    (co_await ends.near.write_all("in\n")).or_throw();
+    EXPECT_EQ((co_await ends.far.read_line().or_throw()).text(), "in\n");
+  });
+  set_log_sink(before);
+}
+
 TEST(OutOfDescriptorsInVirtualTime, accepting_goes_on_after_every_pause) {
   const LogSink before = set_log_sink([](LogLevel, std::string_view) {});
   SimLoop sim({.seed = 3, .faults = {.accept_limit_per_mille = 500}});

@@ -10,10 +10,20 @@
 #include <vector>
 
 #include "net_pairs.hpp"
+#include "rondo/core/barrier.hpp"
+#include "rondo/core/broadcast.hpp"
 #include "rondo/core/cancel.hpp"
+#include "rondo/core/condition.hpp"
 #include "rondo/core/loop.hpp"
+#include "rondo/core/once.hpp"
+#include "rondo/core/oneshot.hpp"
+#include "rondo/core/priority_queue.hpp"
+#include "rondo/core/rate_limiter.hpp"
+#include "rondo/core/rw_lock.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/core/sleep.hpp"
+#include "rondo/core/thread_channel.hpp"
+#include "rondo/core/watch.hpp"
 #include "rondo/http/server.hpp"
 #include "rondo/net/tcp.hpp"
 #include "rondo/proto/websocket.hpp"
@@ -312,6 +322,88 @@ TEST_F(CostTest, an_idle_connection_with_its_coroutine_is_small) {
                 rondo::loop().driver().buffers().count());
       clients.clear();
     });
+  });
+}
+
+/// A round of every synchronisation primitive; those that suspend hand over to `other`.
+struct Primitives {
+  RwLock lock;
+  Mutex mutex;
+  Condition changed;
+  Barrier barrier{2};
+  RateLimiter limiter{{.tokens = 1'000'000, .per = 1ms, .burst = 1'000'000}};
+  Broadcast<int> news{4, OnLag::wait};
+  Watch<int> level;
+  PriorityQueue<int> queue{2};
+  ThreadChannel<int> frames{2};
+  OnceCell<int> cell;
+  int turn = 0;
+};
+
+Task<> first_half(Primitives& p, int rounds) {
+  for (int i = 0; i < rounds; ++i) {
+    {
+      auto reading = co_await p.lock.read();
+    }
+    {
+      auto writing = co_await p.lock.write();
+    }
+    co_await p.limiter.acquire();
+    static_cast<void>(co_await p.cell.get_or_init([]() -> Task<int> { co_return 1; }));
+    (co_await p.news.send(i)).or_throw();
+    (co_await p.queue.send(i)).or_throw();
+    (co_await p.frames.send(i)).or_throw();
+    p.level.set(i);
+    {
+      auto guard = co_await p.mutex.lock();
+      p.turn = 1;
+      p.changed.notify_one();
+      co_await p.changed.wait(guard, [&p] { return p.turn == 0; });
+    }
+    auto [sender, receiver] = make_oneshot<int>();
+    sender.set(1);
+    static_cast<void>(co_await receiver);
+    static_cast<void>(co_await p.barrier.arrive_and_wait());
+  }
+}
+
+Task<> second_half(Primitives& p, int rounds) {
+  auto news = p.news.subscribe();
+  auto level = p.level.subscribe();
+  for (int i = 0; i < rounds; ++i) {
+    {
+      auto reading = co_await p.lock.read();
+    }
+    static_cast<void>(co_await news.receive());
+    static_cast<void>(co_await p.queue.receive());
+    static_cast<void>(co_await p.frames.receive());
+    static_cast<void>(co_await level.changed());
+    {
+      auto guard = co_await p.mutex.lock();
+      co_await p.changed.wait(guard, [&p] { return p.turn == 1; });
+      p.turn = 0;
+      p.changed.notify_one();
+    }
+    static_cast<void>(co_await p.barrier.arrive_and_wait());
+  }
+}
+
+TEST_F(CostTest, synchronisation_costs_neither_an_allocation_nor_a_system_call) {
+  run([]() -> Task<> {
+    Primitives all;
+    const auto both = [&all](int rounds) -> Task<> {
+      co_await with_scope([&](Scope& scope) -> Task<> {
+        scope.start(second_half, std::ref(all), rounds);
+        co_await checkpoint();
+        scope.start(first_half, std::ref(all), rounds);
+      });
+    };
+    co_await both(10);
+    const Cost before;
+    co_await both(1'000);
+    const Cost spent = Cost().since(before);
+    expect_no_allocations(spent);
+    EXPECT_EQ(spent.sends, 0u);
   });
 }
 

@@ -68,7 +68,7 @@ std::string pragmas_of(const Options& options) {
   sql += options.durability == Durability::full ? "PRAGMA synchronous=FULL;"
                                                 : "PRAGMA synchronous=NORMAL;";
   // A process killed within a commit leaves a whole transaction that was never synced: the next
-  // one would show it, and lose it with the power (a simulated disk found that). A checkpoint
+  // one would show it, and lose it with the power. rondo-sim found that (chat-crash). A checkpoint
   // syncs the log first, then the database.
   if (options.mode != Mode::read_only && options.durability == Durability::full) {
     sql += "PRAGMA wal_checkpoint(PASSIVE);";

@@ -6,19 +6,27 @@
 
 #include "chat/server/random.hpp"
 #include "rondo/base/log.hpp"
+#include "rondo/base/simulation.hpp"
 #include "rondo/core/cancel.hpp"
+#include "rondo/core/sleep.hpp"
 
 namespace rondo::chat {
 
-Task<Result<std::unique_ptr<EventLog>>> EventLog::open(std::string path) {
-  auto writer = co_await sqlite::Connection::open({.path = path}, "chat-writer");
+Task<Result<std::unique_ptr<EventLog>>> EventLog::open(std::string path, std::string vfs) {
+  const bool early = planted(PlantedBug::ack_before_commit);
+  auto writer = co_await sqlite::Connection::open(
+      {.path = path,
+       .durability = early ? sqlite::Durability::normal : sqlite::Durability::full,
+       .vfs = vfs},
+      "chat-writer");
   if (!writer) co_return writer.error();
   const std::string epoch = random_hex(8);
   auto made = co_await writer->run(
       [&](sqlite::Database& db) -> Result<> { return Store::create_schema(db, epoch); });
   if (!made) co_return made.error();
   auto reader = co_await sqlite::Connection::open(
-      {.path = std::move(path), .mode = sqlite::Mode::read_only}, "chat-reader");
+      {.path = std::move(path), .mode = sqlite::Mode::read_only, .vfs = std::move(vfs)},
+      "chat-reader");
   if (!reader) co_return reader.error();
   std::unique_ptr<EventLog> log(new EventLog(std::move(*writer), std::move(*reader)));
   auto loaded = co_await log->writer_.run([&](sqlite::Database& db) -> Result<> {
@@ -38,6 +46,8 @@ Task<Result<std::unique_ptr<EventLog>>> EventLog::open(std::string path) {
 Task<> EventLog::run() {
   while (!closed_ || !queue_.empty()) {
     if (queue_.empty()) {
+      // A thread between its look and its sleep: what is queued meanwhile wakes nobody.
+      if (planted(PlantedBug::lost_wake_up)) co_await sleep_for(std::chrono::milliseconds(20));
       wake_.reset();
       co_await wake_.wait();
       continue;

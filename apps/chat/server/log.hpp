@@ -48,8 +48,9 @@ class EventLog {
  public:
   using Done = MoveFn<void(const Append&, const Result<Appended>&)>;
 
-  /// Opens (makes) the database at `path` with a writer and a reader.
-  static Task<Result<std::unique_ptr<EventLog>>> open(std::string path);
+  /// Opens (makes) the database at `path` with a writer and a reader, through SQLite's VFS of that
+  /// name (empty: the system's).
+  static Task<Result<std::unique_ptr<EventLog>>> open(std::string path, std::string vfs = {});
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "rondo/base/simulation.hpp"
+
 namespace rondo::chat {
 
 namespace {
@@ -73,6 +75,9 @@ Result<> Store::create_schema(sqlite::Database& db, std::string_view new_epoch) 
   auto tx = db.begin();
   if (!tx) return tx.error();
   if (auto made = db.script(k_tables); !made) return made;
+  if (planted(PlantedBug::no_id_check)) {
+    if (auto gone = db.script("DROP INDEX event_cid"); !gone) return gone;
+  }
   auto epoch = db.run("INSERT INTO meta(key, value) VALUES('epoch', ?)", new_epoch);
   if (!epoch) return epoch.error();
   if (auto set = db.script("PRAGMA user_version=1"); !set) return set;
@@ -115,13 +120,14 @@ Result<Appended> Store::append(const Append& append, std::int64_t now_ms) {
   auto before = db_->first<std::int64_t, std::int64_t, std::int64_t>(
       "SELECT room, seq, ts FROM event WHERE sender = ? AND cid = ?", append.from.id, append.cid);
   if (!before) return before.error();
-  if (*before) {
+  if (*before && !planted(PlantedBug::no_id_check)) {
     const auto& [room, seq, ts] = **before;
     return Appended{room, seq, ts, true};
   }
   auto head = head_of(append.room);
   if (!head) return head.error();
-  const Head next{head->seq + 1, std::max(now_ms, head->ts + 1)};
+  const bool by_wall_clock = planted(PlantedBug::order_by_wall_clock);
+  const Head next{head->seq + 1, by_wall_clock ? now_ms : std::max(now_ms, head->ts + 1)};
   auto in = db_->run(
       "INSERT INTO event(room, seq, kind, sender, cid, ts, body) VALUES(?, ?, 'message', ?, ?, ?, "
       "?)",

@@ -35,16 +35,27 @@ inline constexpr Limit resumes_per_iteration{
 inline constexpr Limit ready_awaits_per_resume{
     "ready_awaits_per_resume", 128, "awaits", AtLimit::wait,
     "awaits that were ready at once before the task goes to the end of the queue"};
+inline constexpr Limit next_in_a_row{
+    "next_in_a_row", 3, "resumes", AtLimit::wait,
+    "resumes through the next slot before the ready queue has its turn"};
 inline constexpr Limit stop_grace{"stop_grace", 5'000, "ms", AtLimit::close,
                                   "a soft stop becomes a hard cancel"};
 inline constexpr Limit drain_max{"drain_max", 5'000, "ms", AtLimit::report,
                                  "time tasks have to unwind after a hard cancel"};
+inline constexpr Limit report_wait{"report_wait", 200, "ms", AtLimit::report,
+                                   "a loop of several must say what still runs on it"};
 inline constexpr Limit shield_max{"shield_max", 5'000, "ms", AtLimit::close,
                                   "a shield or clean-up that was asked to stop is cancelled"};
 inline constexpr Limit blocking_threads{"blocking_threads", 16, "threads", AtLimit::wait,
                                         "threads of run_blocking per loop"};
 inline constexpr Limit blocking_queue{"blocking_queue", 1'024, "jobs", AtLimit::reject,
                                       "run_blocking jobs that wait for a thread"};
+inline constexpr Limit blocking_idle{"blocking_idle", 10'000, "ms", AtLimit::close,
+                                     "a blocking thread without work ends"};
+inline constexpr Limit cpu_threads_max{"cpu_threads_max", 256, "threads", AtLimit::wait,
+                                       "threads of run_cpu per process, else one per usable CPU"};
+inline constexpr Limit cpu_queue{"cpu_queue", 1'024, "jobs", AtLimit::reject,
+                                 "run_cpu jobs of one loop that wait for a thread"};
 
 // Drivers and streams.
 inline constexpr Limit ring_entries{"ring_entries", 256, "entries", AtLimit::wait,
@@ -76,6 +87,50 @@ inline constexpr Limit linger_max{"linger_max", 5'000, "ms", AtLimit::drop,
                                   "time accepted output has to leave after its stream is gone"};
 inline constexpr Limit accept_pause{"accept_pause", 100, "ms", AtLimit::wait,
                                     "accepting pauses after the process ran out of descriptors"};
+inline constexpr Limit accept_refuse_after{
+    "accept_refuse_after", 2'000, "ms", AtLimit::close,
+    "out of descriptors that long, connections that wait are refused by a reserved one"};
+
+// Sockets beside streams.
+inline constexpr Limit datagram_max{"datagram_max", 65'507, "bytes", AtLimit::reject,
+                                    "payload of one UDP datagram over IPv4"};
+inline constexpr Limit datagram_loan{"datagram_loan", 2'048, "bytes", AtLimit::report,
+                                     "bytes kept of a datagram received without a buffer"};
+inline constexpr Limit datagram_batch_max{"datagram_batch_max", 64, "datagrams", AtLimit::reject,
+                                          "datagrams of one receive_batch"};
+inline constexpr Limit descriptors_max{"descriptors_max", 16, "descriptors", AtLimit::reject,
+                                       "descriptors that travel with one message"};
+inline constexpr Limit connect_attempt_delay{
+    "connect_attempt_delay", 250, "ms", AtLimit::wait,
+    "an address has that long before the next one is tried beside it"};
+inline constexpr Limit resolution_delay{"resolution_delay", 50, "ms", AtLimit::wait,
+                                        "IPv4 addresses wait that long for the IPv6 ones"};
+inline constexpr Limit frame_max{"frame_max", 1'048'576, "bytes", AtLimit::reject,
+                                 "payload of one frame of a framed stream"};
+inline constexpr Limit proxy_header_max{"proxy_header_max", 4'096, "bytes", AtLimit::reject,
+                                        "a PROXY protocol header with its extensions"};
+inline constexpr Limit proxy_header_timeout{"proxy_header_timeout", 5'000, "ms", AtLimit::close,
+                                            "a PROXY protocol header must be complete"};
+inline constexpr Limit zero_copy_min{"zero_copy_min", 32'768, "bytes", AtLimit::copy,
+                                     "smaller writes of a zero-copy stream are copied"};
+inline constexpr Limit copy_block{"copy_block", 65'536, "bytes", AtLimit::wait,
+                                  "bytes that send_file reads at once where it has to copy"};
+
+// Files.
+inline constexpr Limit read_file_max{"read_file_max", 67'108'864, "bytes", AtLimit::reject,
+                                     "a file read whole into memory"};
+inline constexpr Limit file_buffer{"file_buffer", 65'536, "bytes", AtLimit::wait,
+                                   "bytes a BufferedFile reads ahead or holds back"};
+inline constexpr Limit list_entries_max{"list_entries_max", 1'048'576, "entries", AtLimit::reject,
+                                        "entries of one directory listed at once"};
+inline constexpr Limit walk_depth_max{"walk_depth_max", 256, "directories", AtLimit::reject,
+                                      "nested directories that walk and remove_tree enter"};
+
+// Processes.
+inline constexpr Limit capture_max{"capture_max", 16'777'216, "bytes", AtLimit::close,
+                                   "output of a captured program; more kills it"};
+inline constexpr Limit terminate_grace{"terminate_grace", 5'000, "ms", AtLimit::close,
+                                       "a program that was asked to end is killed"};
 
 // HTTP/1.1 and WebSocket.
 inline constexpr Limit http_head_max{"http_head_max", 32'768, "bytes", AtLimit::reject,
@@ -86,9 +141,9 @@ inline constexpr Limit http_target_max{"http_target_max", 8'192, "bytes", AtLimi
                                        "request target: 414"};
 inline constexpr Limit http_body_max{"http_body_max", 1'048'576, "bytes", AtLimit::reject,
                                      "request body: 413"};
-inline constexpr Limit http_chunk_extensions_max{
-    "http_chunk_extensions_max", 4'096, "bytes", AtLimit::reject,
-    "chunk extensions of one chunked body: 413"};
+inline constexpr Limit http_chunk_extensions_max{"http_chunk_extensions_max", 4'096, "bytes",
+                                                 AtLimit::reject,
+                                                 "chunk extensions of one chunked body: 413"};
 inline constexpr Limit http_pipeline_max{"http_pipeline_max", 64, "requests", AtLimit::wait,
                                          "requests of one connection answered before a flush"};
 inline constexpr Limit http_drain_max{"http_drain_max", 65'536, "bytes", AtLimit::close,

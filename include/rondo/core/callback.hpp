@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Callbacks: functions a loop runs later, and the handle that cancels one.
+// Callbacks: functions a loop runs later, and the handle that cancels one. Hooks: functions a loop
+// runs in every iteration, and the handle that removes one.
 //
 //   CallbackHandle h = loop.call_later(5s, [] { remind(); });
 //   h.cancel();                       // never runs, its captures are destroyed at once
+//   Hook batch = loop.on_prepare([] { flush(); });     // until `batch` dies
 //
-// Dropping a handle does not cancel. A callback runs once, on the loop's thread, in the ready
-// phase; it may not throw (an exception out of a callback ends the program: there is nobody to
-// give it to; use a task in a scope for work that can fail).
-// Lifetime: captures live until the callback has run or was cancelled.
+// Dropping a CallbackHandle does not cancel; dropping a Hook removes. A callback runs once, on the
+// loop's thread, in the ready phase. There is nobody to give an exception of either to: it is
+// logged as an error and counted in LoopStatistics::lost_exceptions, and the loop goes on. Work
+// that can fail is a task in a scope.
+// Lifetime: captures live until the callback has run or was cancelled, the hook was removed (at
+// the end of its own run, if it removes itself). A Hook may outlive its loop.
 // Thread rule: the loop's thread.
 #pragma once
 
@@ -15,6 +19,7 @@
 
 #include "rondo/core/detail/chain.hpp"
 #include "rondo/core/detail/frame_pool.hpp"
+#include "rondo/core/detail/loop_hook.hpp"
 #include "rondo/core/detail/timer_wheel.hpp"
 
 namespace rondo {
@@ -27,7 +32,7 @@ struct CallbackNode : Ready, Timer, ListLink {
   enum class State : unsigned char { armed, queued, done };
   State state = State::queued;
   unsigned char refs = 2;
-  Loop* home = nullptr;  ///< while armed
+  Loop* home = nullptr;                                         ///< while armed
   void (*invoke)(CallbackNode&, bool call) noexcept = nullptr;  ///< runs or only drops captures
   void (*release)(CallbackNode&) noexcept = nullptr;
 
@@ -56,11 +61,39 @@ struct CallbackOf : CallbackNode, Pooled {
       // Moved out first: the callback may cancel or re-arm through its own handle.
       F own = std::move(static_cast<CallbackOf&>(node).function);
       static_cast<CallbackOf&>(node).function.~F();
-      if (call) own();
+      if (call) call_guarded(own, "a callback");
     };
     release = [](CallbackNode& node) noexcept { delete static_cast<CallbackOf*>(&node); };
   }
   ~CallbackOf() {}
+};
+
+/// A hook that owns its function. Owned by its handle, and by itself while it runs.
+struct HookNode : LoopHook {
+  bool running = false;
+  bool removed = false;
+  void (*release)(HookNode&) noexcept = nullptr;
+
+  void remove() noexcept {
+    if (linked()) unlink();
+    removed = true;
+    if (!running) release(*this);
+  }
+};
+
+template <class F>
+struct HookOf : HookNode, Pooled {
+  F function;
+  explicit HookOf(F&& f) : function(std::move(f)) {
+    LoopHook::run = [](LoopHook& hook) noexcept {
+      auto& self = static_cast<HookOf&>(hook);
+      self.running = true;
+      call_guarded(self.function, "a hook");
+      self.running = false;
+      if (self.removed) self.release(self);
+    };
+    release = [](HookNode& node) noexcept { delete static_cast<HookOf*>(&node); };
+  }
 };
 
 }  // namespace detail
@@ -89,6 +122,30 @@ class [[maybe_unused]] CallbackHandle {
 
  private:
   detail::CallbackNode* node_ = nullptr;
+};
+
+/// Keeps a function among those that a loop runs in each iteration: Loop::on_prepare, on_check,
+/// on_idle. It does not keep the loop turning.
+class [[nodiscard("a hook is removed when its handle dies")]] Hook {
+ public:
+  Hook() = default;
+  explicit Hook(detail::HookNode& node) noexcept : node_(&node) {}
+  Hook(Hook&& other) noexcept : node_(std::exchange(other.node_, nullptr)) {}
+  Hook& operator=(Hook&& other) noexcept {
+    std::swap(node_, other.node_);
+    return *this;
+  }
+  ~Hook() { remove(); }
+
+  /// It does not run again. From inside of any hook, this one included; idempotent.
+  void remove() noexcept {
+    if (node_) std::exchange(node_, nullptr)->remove();
+  }
+  /// Whether its loop still runs it.
+  bool active() const noexcept { return node_ && node_->linked(); }
+
+ private:
+  detail::HookNode* node_ = nullptr;
 };
 
 }  // namespace rondo

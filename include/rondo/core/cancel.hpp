@@ -13,11 +13,13 @@
 #pragma once
 
 #include <coroutine>
+#include <exception>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 #include "rondo/base/limits.hpp"
+#include "rondo/base/simulation.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/task.hpp"
 
@@ -38,7 +40,7 @@ struct TimeoutAwaiter : Waiter, Timer {
   void await_suspend(std::coroutine_handle<>) noexcept {
     if (detail::cancelled(*this)) return drop_and_strike();
     fire = [](Timer& timer) noexcept {
-      request_cancel(static_cast<TimeoutAwaiter&>(timer).branch);
+      request_cancel(static_cast<TimeoutAwaiter&>(timer).branch, "deadline");
     };
     if (deadline != k_no_deadline.time_since_epoch().count()) Loop::current().arm(*this);
     park(*this, [](Waiter& waiter) noexcept {
@@ -53,8 +55,10 @@ struct TimeoutAwaiter : Waiter, Timer {
     self.branch.over(how);
     if (self.armed()) Loop::current().disarm(self);
     // Struck by an outer request: passes on. Struck by our timer alone: becomes timed_out.
-    if (how == End::cancelled && detail::cancelled(self)) strike(self);
-    else wake(self);
+    if (how == End::cancelled && detail::cancelled(self))
+      strike(self);
+    else
+      wake(self);
   }
   Lifted<T> await_resume() {
     if (branch.how == End::cancelled) return Error(Errc::timed_out, "with_timeout");
@@ -96,12 +100,11 @@ struct ShieldAwaiter : Waiter, Timer {
   void await_suspend(std::coroutine_handle<>) noexcept {
     if (detail::cancelled(*this)) return strike(*this);
     fire = [](Timer& timer) noexcept {
-      request_cancel(static_cast<ShieldAwaiter&>(timer).branch);
+      request_cancel(static_cast<ShieldAwaiter&>(timer).branch, "the shield's limit");
     };
     park(*this, [](Waiter& waiter) noexcept {
       auto& self = static_cast<ShieldAwaiter&>(waiter);
-      self.deadline =
-          deadline_after(Loop::current().now(), self.limit).time_since_epoch().count();
+      self.deadline = deadline_after(Loop::current().now(), self.limit).time_since_epoch().count();
       Loop::current().arm(self);  // Masked, but not for ever.
     });
     branch.back = this;
@@ -111,8 +114,10 @@ struct ShieldAwaiter : Waiter, Timer {
     auto& self = *static_cast<ShieldAwaiter*>(static_cast<Branch<T>&>(chain).back);
     self.branch.over(how);
     if (self.armed()) Loop::current().disarm(self);
-    if (how == End::cancelled) strike(self);
-    else wake(self);
+    if (how == End::cancelled)
+      strike(self);
+    else
+      wake(self);
   }
   T await_resume() { return branch.take(); }
 };
@@ -131,6 +136,7 @@ struct FinallyAwaiter : Waiter, Timer {
   Task<T> task;
   C make_cleanup;
   Branch<void> cleanup;
+  std::exception_ptr cleanup_error;  ///< what the clean-up, or its function, threw
   Duration limit;
 
   FinallyAwaiter(PromiseBase& parent, Task<T>&& t, C&& c, Duration max)
@@ -150,25 +156,41 @@ struct FinallyAwaiter : Waiter, Timer {
   static void body_ended(Chain& chain, End how) {
     auto& self = *static_cast<FinallyAwaiter*>(static_cast<Branch<T>&>(chain).back);
     self.body.over(how);
-    self.cancel = [](Waiter&) noexcept {};  // From here on masked; the timer is the limit.
+    self.cancel = [](Waiter& waiter) noexcept {  // From here on masked; the timer is the limit.
+      if (planted(PlantedBug::skipped_cleanup)) {
+        request_cancel(static_cast<FinallyAwaiter&>(waiter).cleanup);
+      }
+    };
     self.deadline = deadline_after(Loop::current().now(), self.limit).time_since_epoch().count();
     self.fire = [](Timer& timer) noexcept {
-      request_cancel(static_cast<FinallyAwaiter&>(timer).cleanup);
+      request_cancel(static_cast<FinallyAwaiter&>(timer).cleanup, "the clean-up's limit");
     };
     Loop::current().arm(self);
     self.cleanup.back = &self;
-    self.cleanup.start(self.make_cleanup(), &cleanup_ended, self.frame->chain);
+    try {
+      self.cleanup.start(self.make_cleanup(), &cleanup_ended, self.frame->chain);
+    } catch (...) {  // There is no task: out of the function, or no memory for the frame.
+      self.cleanup_error = std::current_exception();
+      self.cleaned_up(End::exception);
+    }
   }
   static void cleanup_ended(Chain& chain, End how) {
     auto& self = *static_cast<FinallyAwaiter*>(static_cast<Branch<void>&>(chain).back);
     self.cleanup.over(how);
-    if (self.armed()) Loop::current().disarm(self);
+    self.cleaned_up(how);
+  }
+  void cleaned_up(End how) noexcept {
+    if (armed()) Loop::current().disarm(*this);
     // An exception of the clean-up wins over a cancellation of the body.
-    if (self.body.how == End::cancelled && how != End::exception) strike(self);
-    else wake(self);
+    if (body.how == End::cancelled && how != End::exception) strike(*this);
+    else wake(*this);
   }
   T await_resume() {
-    if (cleanup.how == End::exception && body.how != End::exception) cleanup.take();
+    if (cleanup.how == End::exception) cleanup_error = cleanup.promise().take_error();
+    if (cleanup_error) {
+      if (body.how != End::exception) std::rethrow_exception(std::move(cleanup_error));
+      report_lost(cleanup_error, "a clean-up after an exception", &body);
+    }
     return body.take();
   }
 };
@@ -186,6 +208,11 @@ struct [[nodiscard]] Finally {
 inline constexpr Duration k_shield_max = std::chrono::milliseconds(limits::shield_max.value);
 
 }  // namespace detail
+
+/// Why the running task is being cancelled: "deadline", the reason given to cancel(), ... For a
+/// clean-up of `finally`: why its body was. The text is empty while nothing was asked.
+/// Thread: the loop's.
+CancelReason cancel_reason() noexcept;
 
 /// Gives an awaitable a time-out around any composition.
 /// - **Completes** when the awaitable has ended, not at the deadline: what cannot be stopped (a

@@ -53,6 +53,7 @@ struct PromiseState : Ready {
 
 template <class T>
 struct FutureAwaiter : Waiter {
+  static constexpr bool k_withdraws = true;  // core/select.hpp
   PromiseState<T>* state;
   FutureAwaiter(PromiseState<T>* s, PromiseBase& parent) noexcept : state(s) { frame = &parent; }
   bool await_ready() const noexcept {

@@ -27,24 +27,25 @@
 #include "rondo/base/time.hpp"
 #include "rondo/core/callback.hpp"
 #include "rondo/core/detail/chain.hpp"
+#include "rondo/core/detail/loop_hook.hpp"
+#include "rondo/core/detail/post_queue.hpp"
 #include "rondo/core/detail/timer_wheel.hpp"
 #include "rondo/core/task.hpp"
 #include "rondo/io/driver.hpp"
 
 namespace rondo {
 
+class LoopRef;
+
 namespace detail {
+
+struct LoopAnchor;
 
 /// Chooses the next ready entry; only simulations set one (they take it by the seed).
 class ReadyOrder {
  public:
   virtual ~ReadyOrder() = default;
   virtual Ready* pick(IntrusiveQueue<Ready>& ready) = 0;
-};
-
-/// A hook of the prepare phase or of a soft stop; linked into the loop by its owner.
-struct LoopHook : ListLink {
-  void (*run)(LoopHook&) = nullptr;
 };
 
 /// What a layer keeps once per loop (sockets, pools); destroyed with the loop, last made first.
@@ -57,10 +58,18 @@ class LoopService {
 
 }  // namespace detail
 
+template <class T>
+class MainTask;
+
 struct LoopOptions {
   io::DriverOptions driver = {};
-  /// Resumes per iteration (limits::resumes_per_iteration).
+  /// Resumes per iteration, at least 1: what is ready beyond waits for the next one, after a look
+  /// at the kernel (limits::resumes_per_iteration).
   int ready_budget = 128;
+  /// Before it sleeps the loop asks the driver again and again for up to this long: what comes in
+  /// between is answered without the cost of sleeping and waking, and a CPU is kept busy. Zero:
+  /// sleeps at once. Ignored under simulation, where waiting takes no time.
+  Duration spin = Duration::zero();
   /// A driver made by the caller, such as a simulation's; replaces `driver`.
   Owned<io::Driver> own_driver = nullptr;
   Owned<detail::ReadyOrder> ready_order = nullptr;
@@ -68,14 +77,20 @@ struct LoopOptions {
 
 /// Plain numbers, copied; they only grow, except the first three.
 struct LoopStatistics {
-  std::uint64_t live_tasks = 0;       ///< started chains that have not ended
+  std::uint64_t live_tasks = 0;  ///< started chains that have not ended
   std::uint64_t armed_timers = 0;
   std::uint64_t services = 0;
   std::uint64_t iterations = 0;
-  std::uint64_t resumes = 0;          ///< ready entries run
+  std::uint64_t resumes = 0;     ///< ready entries run
+  std::uint64_t next_slots = 0;  ///< of them, those that came through the next slot
   std::uint64_t posts = 0;
-  std::uint64_t wakes = 0;            ///< posts that had to wake the driver
-  std::uint64_t dropped_errors = 0;   ///< failed Task<Result<>> whose handle was dropped unread
+  std::uint64_t wakes = 0;           ///< posts that had to wake the driver
+  std::uint64_t spins = 0;           ///< waits that LoopOptions::spin began without sleeping
+  std::uint64_t spins_hit = 0;       ///< of them, those in which there was work before the end
+  std::uint64_t dropped_errors = 0;  ///< failed Task<Result<>> whose handle was dropped unread
+  std::uint64_t never_awaited = 0;   ///< Tasks that were dropped without having been started
+  /// Exceptions that reached nobody: a scope's after the first, a callback's.
+  std::uint64_t lost_exceptions = 0;
 };
 
 class Loop : private detail::LoopCore {
@@ -90,16 +105,36 @@ class Loop : private detail::LoopCore {
   template <class T>
   Lifted<T> run(Task<T> main);
 
-  /// Runs until nothing but internal work is left, or a stop was requested and all has unwound.
+  /// Starts `main` without running it: somebody else turns the loop by the calls below.
+  template <class T>
+  MainTask<T> start(Task<T> main);
+
+  /// Runs until nothing but internal work is left, or until a stop was requested and all tasks
+  /// have unwound; callbacks whose time has not come by then are dropped at the loop's end.
   void run_forever();
-  /// One iteration that waits when nothing is ready. False when nothing is left to do.
+  /// One iteration that waits when nothing is ready and something is to come. False when nothing
+  /// is left to do; a stop request ends the wait.
   bool run_once();
   /// One iteration that does not wait. False when nothing is left to do.
   bool poll();
+  /// Turns until `done` holds, also when there is no work. Who sets it, on this loop, calls
+  /// leave() too.
+  void run_until(const bool& done);
+
+  /// For a foreign loop that turns this one (docs/howto/embed-in-another-loop.md): a descriptor
+  /// that is readable, level-triggered, while poll() has something to do: a completion, a post, a
+  /// timer. The host never reads it, never closes it, and calls poll() when it is readable and
+  /// after it has called anything of this loop but post().
+  /// Errors: not_supported under simulation, whose time no host can wait for.
+  Result<int> pollable_fd();
+  /// How long a host that polls without a descriptor may sleep before the next poll(): zero when
+  /// something is ready, Duration::max() when no timer is armed.
+  Duration poll_timeout() noexcept;
 
   /// Runs `f` in the ready phase of this or the next iteration, after what is queued already.
   template <class F>
   CallbackHandle call_soon(F f) {
+    assert_here();
     auto* node = new detail::CallbackOf<F>(std::move(f));
     ready.push_back(*node);
     return CallbackHandle(*node);
@@ -119,7 +154,7 @@ class Loop : private detail::LoopCore {
 
   /// Runs `f` on the loop's thread, in the pending phase of its next iteration. Any thread; the
   /// posts of one thread keep their order. The loop must be alive when the call begins; its end
-  /// waits for calls that have begun. `f` may not throw.
+  /// waits for calls that have begun. An exception of `f` is logged and counted.
   template <class F>
   void post(F f) {
     struct Node : detail::Ready {
@@ -129,10 +164,30 @@ class Loop : private detail::LoopCore {
     auto* node = new Node(std::move(f));  // Not pooled: pools belong to threads.
     node->run = [](detail::Ready& entry) noexcept {
       Owned<Node> own(static_cast<Node*>(&entry));
-      own->function();
+      detail::call_guarded(own->function, "a posted function");
     };
     post_entry(*node);
   }
+  /// Runs `f` in the prepare phase of every iteration, before collected output leaves: what it
+  /// writes goes out with it, what it makes ready keeps the loop from waiting.
+  template <class F>
+  Hook on_prepare(F f) {
+    return add_hook(prepare_, std::move(f));
+  }
+  /// Runs `f` in the check phase of every iteration: completions have been taken, what waited for
+  /// them is ready and has not run.
+  template <class F>
+  Hook on_check(F f) {
+    return add_hook(check_, std::move(f));
+  }
+  /// Runs `f` after the prepare hooks of every iteration that would wait because nothing is ready.
+  /// While there is an idle hook the loop does not wait: for work in small pieces; remove it with
+  /// the last piece. Under simulation time stands still meanwhile.
+  template <class F>
+  Hook on_idle(F f) {
+    return add_hook(idle_, std::move(f));
+  }
+
   /// Queues an entry that the caller owns; it must live until it has run. Any thread.
   void post_entry(detail::Ready& entry) noexcept;
 
@@ -140,6 +195,9 @@ class Loop : private detail::LoopCore {
   /// Any thread. Idempotent.
   void request_stop() noexcept;
   bool stop_requested() const noexcept { return stop_seen_; }
+
+  /// This loop for other threads, and for holding longer than it lives (core/loop_ref.hpp).
+  LoopRef ref() noexcept;
 
   /// The driver's clock, read now.
   TimePoint now() noexcept { return driver_->now(); }
@@ -166,15 +224,38 @@ class Loop : private detail::LoopCore {
     add_service(&k_key, std::move(made));
     return reference;
   }
-  void arm(detail::Timer& timer) noexcept { wheel_.arm(timer); }
-  void disarm(detail::Timer& timer) noexcept { wheel_.disarm(timer); }
-  void add_prepare_hook(detail::LoopHook& hook) noexcept { prepare_hooks_.push_back(hook); }
-  void add_stop_hook(detail::LoopHook& hook) noexcept { stop_hooks_.push_back(hook); }
+  void arm(detail::Timer& timer) noexcept {
+    assert_here();
+    wheel_.arm(timer);
+  }
+  void disarm(detail::Timer& timer) noexcept {
+    assert_here();
+    wheel_.disarm(timer);
+  }
+  /// Runs after the users' prepare hooks: what they have written leaves in the same batch.
+  void add_prepare_hook(detail::LoopHook& hook) noexcept {
+    assert_here();
+    flush_.push_back(hook);
+  }
+  void add_stop_hook(detail::LoopHook& hook) noexcept {
+    assert_here();
+    stop_hooks_.push_back(hook);
+  }
   /// Queues something whose last operation has completed for the close phase.
   void close_later(detail::Ready& entry) noexcept { closing_.push_back(entry); }
   void note_dropped_error() noexcept { ++statistics_.dropped_errors; }
+  void note_never_awaited() noexcept { ++statistics_.never_awaited; }
+  void note_lost_exception() noexcept { ++statistics_.lost_exceptions; }
   /// The iteration at hand does not wait in its poll phase.
   void leave() noexcept { leave_ = true; }
+  /// Its end has begun: nothing is started any more.
+  bool ending() const noexcept { return ending_; }
+  /// The caller is on this loop's thread (semantics.md rule 1). Free in release builds.
+  void assert_here() const noexcept {
+    RONDO_DEBUG_ASSERT(thread_ == detail::this_thread_tag(),
+                       "a loop was used on another thread than its own: only post() and "
+                       "request_stop() may be; hold a LoopRef, or use on()");
+  }
   /// Something can run without waiting for kernel or time.
   bool has_ready() const noexcept;
   /// A time at or shortly before the earliest timer; k_no_deadline without one.
@@ -189,20 +270,33 @@ class Loop : private detail::LoopCore {
 
  private:
   /// Whether an iteration may wait in its poll phase.
-  enum class Block : std::uint8_t { never, always, while_work, while_in_flight };
+  enum class Block : std::uint8_t { never, always, while_work, while_running, while_in_flight };
 
   void iterate(Block block);
   bool may_block(Block block) const noexcept;
+  bool keeps_running() const noexcept;
   bool in_flight() const noexcept;
   void run_timers();
   void run_pending();
   void take_posted();
   void note_stop();
   void run_ready();
+  detail::Ready* take_ready();
   void run_prepare();
   void run_poll(Block block);
+  bool spin();
   void run_closing();
+  void leave_to_host();
   void drain() noexcept;
+  void abandon() noexcept;
+  void unlink_hooks() noexcept;
+  template <class F>
+  Hook add_hook(detail::HookList& to, F f) {
+    assert_here();
+    auto* node = new detail::HookOf<F>(std::move(f));
+    to.push_back(*node);
+    return Hook(*node);
+  }
   void arm_callback(detail::CallbackNode& node, TimePoint when) noexcept;
   detail::LoopService* find_service(const void* key) noexcept;
   void add_service(const void* key, Owned<detail::LoopService> service);
@@ -220,28 +314,39 @@ class Loop : private detail::LoopCore {
  private:
   struct ServiceNode;
 
+  const void* const thread_ = detail::this_thread_tag();
   Owned<io::Driver> driver_;
+  detail::LoopAnchor* const anchor_;
   detail::TimerWheel wheel_;
   Owned<detail::ReadyOrder> order_;
   IntrusiveList<detail::Chain, detail::InLoop> chains_;
   IntrusiveList<detail::CallbackNode> armed_callbacks_;
-  IntrusiveList<detail::LoopHook> prepare_hooks_;
+  detail::HookList prepare_;
+  detail::HookList idle_;
+  detail::HookList flush_;
+  detail::HookList check_;
   IntrusiveList<detail::LoopHook> stop_hooks_;
   IntrusiveQueue<detail::Ready> closing_;
   ServiceNode* services_ = nullptr;
   std::uint64_t live_chains_ = 0;
   LoopStatistics statistics_;
   int ready_budget_;
+  int next_in_a_row_ = 0;  ///< resumes through the next slot since one from the queue
+  Duration spin_ = Duration::zero();
+  bool hosted_ = false;  ///< pollable_fd() was asked for: poll() leaves it ready for the host
   bool leave_ = false;
   bool stop_seen_ = false;
+  bool ending_ = false;
   std::atomic<bool> stop_asked_{false};
   std::atomic<std::uint64_t> wakes_{0};
-  alignas(64) std::atomic<detail::Ready*> posted_{nullptr};  // Written by other threads.
-  std::atomic<int> wakers_{0};  ///< other threads that may still touch the driver
+  detail::PostQueue posted_;
 };
 
 struct Loop::Entered {
-  explicit Entered(Loop& loop) noexcept : before(detail::t_core) { detail::t_core = &loop; }
+  explicit Entered(Loop& loop) noexcept : before(detail::t_core) {
+    loop.assert_here();
+    detail::t_core = &loop;
+  }
   Entered(const Entered&) = delete;
   ~Entered() { detail::t_core = before; }
   detail::LoopCore* before;
@@ -262,25 +367,43 @@ inline bool stop_requested() noexcept { return Loop::current().stop_requested();
 
 namespace detail {
 
-/// Starts a chain with `root` as its first frame: through the ready queue, never inline.
-inline void begin(Chain& chain, PromiseBase& root) noexcept {
+/// Makes `root` the first frame of a chain.
+inline void adopt(Chain& chain, PromiseBase& root) noexcept {
   root.chain = &chain;
   root.parent = nullptr;
+  chain.home = &core();
   chain.frame = &root;
+  chain.definition = root.site;
+}
+
+/// Starts a chain with `root` as its first frame: through the ready queue, never inline.
+inline void begin(Chain& chain, PromiseBase& root) noexcept {
+  adopt(chain, root);
   chain.run = [](Ready& entry) {
     auto& self = static_cast<Chain&>(entry);
     self.leaf = nullptr;
-    self.frame->handle().resume();
+    resume_in(self, *self.frame);
   };
   // Cancelled before its start: it is queued already and will be unwound instead of run.
   chain.cancel = [](Waiter& waiter) noexcept {
     static_cast<Chain&>(waiter).leaf = nullptr;
     waiter.run = &run_unwind;
   };
-  if (chain.cancelled) chain.run = &run_unwind;
-  else chain.leaf = &chain;
+  if (chain.cancelled)
+    chain.run = &run_unwind;
+  else
+    chain.leaf = &chain;
   Loop::current().link_chain(chain);
   core().ready.push_back(chain);
+}
+
+/// Starts a chain on this stack, up to its first suspension. Only for Scope::start_now.
+inline void begin_inline(Chain& chain, PromiseBase& root) {
+  RONDO_ASSERT(!core().unwinding, "start_now resumes a task: a destructor may only use start");
+  if (chain.cancelled) return begin(chain, root);
+  adopt(chain, root);
+  Loop::current().link_chain(chain);
+  resume_in(chain, root);
 }
 
 /// A chain that runs one Task on behalf of an awaiter or of Loop::run.
@@ -298,6 +421,7 @@ struct Branch : Chain {
   }
   void start(Task<T> task, void (*when_ended)(Chain&, End), Chain* above) noexcept {
     parent = above;
+    if (above) locals = above->locals;
     ended = when_ended;
     task_frame = std::move(task).release();
     promise().owner = &task_frame;
@@ -309,37 +433,87 @@ struct Branch : Chain {
   void over(End end) noexcept {
     how = end;
     finished = true;
+    end_watch(watch);
     Loop::current().unlink_chain(*this);
   }
 };
 
 }  // namespace detail
 
+/// The main task of a loop that somebody else turns.
+///
+///   Loop loop;
+///   MainTask<int> main = loop.start(serve());
+///   while (!main.done()) loop.run_once();     // or a foreign loop calls loop.poll()
+///   int n = main.take().or_throw();
+///
+/// Lifetime: dies after its task has ended (checked) and before its loop.
+template <class T>
+class [[nodiscard("the loop must turn until its main task has ended")]] MainTask {
+ public:
+  MainTask(Loop& loop, Task<T> task) : loop_(loop) {
+    Loop::Entered entered(loop);
+    branch_.back = &loop;
+    branch_.start(
+        std::move(task),
+        [](detail::Chain& chain, detail::End how) {
+          auto& self = static_cast<detail::Branch<T>&>(chain);
+          self.over(how);
+          static_cast<Loop*>(self.back)->leave();
+        },
+        nullptr);
+  }
+  MainTask(const MainTask&) = delete;
+  MainTask& operator=(const MainTask&) = delete;
+  ~MainTask() {
+    RONDO_ASSERT(done(), "a main task was dropped before its end: turn its loop until done()");
+    Loop::Entered entered(loop_);  // What the task was given dies on its loop.
+    branch_.free_frame();
+  }
+
+  bool done() const noexcept { return branch_.finished; }
+  /// Asks it to end; it is done when everything inside has unwound.
+  void cancel() noexcept {
+    Loop::Entered entered(loop_);
+    if (!done()) detail::request_cancel(branch_);
+  }
+  /// What it returned, once: Errc::cancelled when it was cancelled. Rethrows its exception.
+  Lifted<T> take() {
+    RONDO_ASSERT(done(), "a main task has no result before its end: turn its loop until done()");
+    if (branch_.how == detail::End::cancelled) return Errc::cancelled;
+    if constexpr (std::is_void_v<T>) {
+      branch_.take();
+      return {};
+    } else {
+      return branch_.take();
+    }
+  }
+
+ private:
+  Loop& loop_;
+  detail::Branch<T> branch_;
+};
+
+template <class T>
+MainTask<T> Loop::start(Task<T> main) {
+  return MainTask<T>(*this, std::move(main));
+}
+
 template <class T>
 Lifted<T> Loop::run(Task<T> main) {
   Entered entered(*this);
-  detail::Branch<T> branch;
-  branch.back = this;
-  branch.start(
-      std::move(main),
-      [](detail::Chain& chain, detail::End how) {
-        auto& self = static_cast<detail::Branch<T>&>(chain);
-        self.over(how);
-        static_cast<Loop*>(self.back)->leave();
-      },
-      nullptr);
-  while (!branch.finished) iterate(Block::always);
-  if (branch.how == detail::End::cancelled) return Errc::cancelled;
-  if constexpr (std::is_void_v<T>) {
-    branch.take();
-    return {};
-  } else {
-    return branch.take();
-  }
+  MainTask<T> task(*this, std::move(main));
+  while (!task.done()) iterate(Block::always);
+  return task.take();
 }
 
 struct RunOptions {
   LoopOptions loop = {};
+  /// Loops of the program, each after the first on a thread of its own; 0: one for each usable
+  /// CPU. More than one takes `loop.driver`, not `loop.own_driver` (core/runtime.hpp).
+  std::size_t loops = 1;
+  /// Each loop's thread stays on one CPU.
+  bool pin = false;
   /// SIGINT and SIGTERM become a soft stop; a second one cancels at once.
   bool handle_signals = true;
   Duration grace = std::chrono::milliseconds(limits::stop_grace.value);
@@ -348,7 +522,8 @@ struct RunOptions {
 
 /// Runs a program: a loop, `main` on it, and the graceful stop in one call. SIGINT or SIGTERM (or
 /// request_stop) is a soft stop; after `grace` everything is cancelled; what has not unwound after
-/// `drain_max` is reported and leaked on purpose.
+/// `drain_max` is reported and leaked on purpose. With several loops each step reaches all;
+/// signals are taken by the first.
 /// Returns the process's exit status: main's int (or 0); 1 when it failed, threw or did not drain.
 int run(Task<int> main, RunOptions options = {});
 int run(Task<> main, RunOptions options = {});

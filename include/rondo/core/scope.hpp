@@ -11,6 +11,7 @@
 // a deadline (move_on_after) does the same when it passes, for children's children too.
 // Lifetime trap: start() keeps the function and its arguments as long as the task, but what you
 // capture by reference must outlive the *scope*, which it does when it stands above it.
+// `start_now` runs the child at once, up to its first wait. Soft stop: request_stop(grace).
 // It refuses to be copied or returned: hand `Scope&` to whom may start work in it.
 // Thread rule: the loop's thread.
 #pragma once
@@ -27,19 +28,16 @@
 #include <utility>
 
 #include "rondo/base/memory.hpp"
+#include "rondo/core/detail/locals.hpp"
+#include "rondo/core/event.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/task.hpp"
 
 namespace rondo {
 
-/// Why a scope was cancelled; `text` must be a string literal.
-struct CancelReason {
-  const char* text = "";
-};
-
 /// How a bracket ended.
 struct ScopeEnd {
-  bool cancelled = false;    ///< by this scope's own cancel() or deadline
+  bool cancelled = false;  ///< by this scope's own cancel() or deadline
   CancelReason reason = {};
 };
 
@@ -54,13 +52,26 @@ class JoinHandle;
 namespace detail {
 template <class F>
 struct ScopeBracket;
-}
+template <class Token>
+struct StopTokenOf;  // core/stop_token.hpp
+
+/// Takes every exception of a scope instead of the scope itself (core/error_group.hpp).
+struct FailureSink {
+  void (*take)(FailureSink&, std::exception_ptr) noexcept = nullptr;
+  bool cancels = true;  ///< a failure cancels the siblings
+};
+}  // namespace detail
 
 class Scope {
  public:
   Scope() = default;
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
+  ~Scope() {
+    detail::end_watch(watch_);
+    if (own_locals_) [[unlikely]]
+      detail::drop_locals(own_locals_);
+  }
 
   /// Starts `f(args...)`, a function that returns a Task, as a child. Function and arguments are
   /// copied (moved) like std::thread's and live as long as the task; use std::ref for references.
@@ -69,12 +80,44 @@ class Scope {
   auto start(F&& f, A&&... args);
   template <class F, class... A>
   auto start(Named name, F&& f, A&&... args);
+  /// The same, but the child runs inside this call, up to its first suspension (or its end): what
+  /// it does before that has happened when start_now returns, without a turn of the ready queue.
+  /// It shares the caller's budget of ready awaits. An exception of it goes to the scope, never to
+  /// the caller, which is struck at its next checkpoint. In a cancelled scope it never runs.
+  /// Trap: the child may change what the caller holds iterators or references into.
+  template <class F, class... A>
+  auto start_now(F&& f, A&&... args);
+  template <class F, class... A>
+  auto start_now(Named name, F&& f, A&&... args);
+  /// Starts `f(args...)` on another loop, as a child of this scope like any other: the scope is
+  /// not left before it has ended there, and its exception cancels its siblings here. The handle
+  /// is that of a Task<Result<...>>; the errors are on()'s. Defined in core/on.hpp.
+  template <class F, class... A>
+  auto start_on(const LoopRef& target, F&& f, A&&... args);
 
   /// Asks every child and the body to end. Idempotent; new children start cancelled.
   void cancel(CancelReason reason = {"scope.cancel"}) noexcept;
   /// The same, asked by an outer bracket: it becomes a value there, not here.
   void cancel_from_outside() noexcept;
   bool cancelled() const noexcept { return cancelled_; }
+  /// Cancels when `after` has passed (at `when`); replaces the deadline that was set before, that
+  /// of move_on_after too. `k_no_deadline` takes it away.
+  void cancel_after(Duration after, CancelReason reason = {"deadline"});
+  void cancel_at(TimePoint when, CancelReason reason = {"deadline"});
+
+  /// Soft stop: stop_requested() becomes true and until_stop_requested() completes, so that
+  /// children may finish what they do; what is left after `grace` is cancelled ("grace is over").
+  void request_stop(Duration grace = std::chrono::milliseconds(limits::stop_grace.value));
+  bool stop_requested() const noexcept { return stop_.is_set(); }
+  /// Waits for request_stop(): as Event::wait.
+  auto until_stop_requested() noexcept { return stop_.wait(); }
+
+  /// A std::stop_token for code outside of the loop, stopped when this scope is cancelled or has
+  /// ended. Defined in core/stop_token.hpp.
+  template <class Token = void>
+  auto stop_token() {
+    return detail::StopTokenOf<Token>::of(watch_, cancelled_);
+  }
   /// Children (the body is one) that have not ended.
   std::size_t live() const noexcept { return live_; }
   /// Exceptions of children after the first.
@@ -83,18 +126,46 @@ class Scope {
   // For the brackets and children themselves.
   void add(detail::Chain& child) noexcept;
   void remove(detail::Chain& child) noexcept;
-  void fail(std::exception_ptr error) noexcept;
+  void fail(std::exception_ptr error, const detail::Chain& child) noexcept;
+  void collect_failures(detail::FailureSink& sink) noexcept { sink_ = &sink; }
+  bool failed() const noexcept { return failed_; }
+  detail::CancelWatch*& watch() noexcept { return watch_; }
+  /// What children inherit: the scope's own values before those of the task that awaits it.
+  const detail::LocalNode* locals() const noexcept {
+    return own_locals_ ? own_locals_ : owner_->locals;
+  }
+  /// `head` holds on to what was set before.
+  void set_locals(const detail::LocalNode* head) noexcept {
+    const detail::LocalNode* before = std::exchange(own_locals_, head);
+    if (before) detail::drop_locals(before);
+  }
 
  private:
   template <class F>
   friend struct detail::ScopeBracket;
+  struct Deadline : detail::Timer {
+    Scope* scope = nullptr;
+    CancelReason why;
+  };
+
+  void end() noexcept;
+  void cancel_children(const char* reason) noexcept;
+  template <class F, class... A>
+  auto make_child(const char* name, F&& f, A&&... args);
 
   IntrusiveList<detail::Chain, detail::InScope> children_;
   std::size_t live_ = 0;
   std::size_t others_ = 0;
   bool cancelled_ = false;
   bool cancelled_here_ = false;  ///< by its own cancel() or deadline
+  bool failed_ = false;
   CancelReason reason_;
+  const char* asked_ = nullptr;  ///< what children were told; null: the owner's chain knows
+  Deadline deadline_;
+  Event stop_;
+  detail::FailureSink* sink_ = nullptr;
+  detail::CancelWatch* watch_ = nullptr;
+  const detail::LocalNode* own_locals_ = nullptr;
   std::exception_ptr first_;
   detail::Chain* owner_ = nullptr;  ///< the chain that awaits the bracket
   detail::Waiter* closer_ = nullptr;
@@ -136,24 +207,30 @@ inline constexpr bool owns_parameters<R (*)(P...) noexcept> = (is_owning<P> && .
 
 template <class F>
 constexpr bool calls_directly() {
-  if constexpr (std::is_pointer_v<F>) return owns_parameters<F>;
+  if constexpr (std::is_pointer_v<F>)
+    return owns_parameters<F>;
   else if constexpr (std::is_empty_v<F> && requires(F f) { +f; })
     return owns_parameters<decltype(+std::declval<F>())>;
-  else return false;
+  else
+    return false;
 }
 
+template <class T>
+struct StartedChild : Child<T>, Pooled {
+  void* frame_address = nullptr;
+  PromiseBase& root() noexcept { return Task<T>::promise_of(frame_address); }
+  JoinHandle<T> handle() noexcept { return JoinHandle<T>(*this); }
+};
 /// A child together with the function and the arguments that its frame may refer to.
 template <class T, class... Kept>
-struct KeptChild : Child<T>, Pooled {
-  void* frame_address = nullptr;
+struct KeptChild : StartedChild<T> {
   std::optional<std::tuple<Kept...>> kept;  ///< emptied at the task's end: a handle may stay
   template <class... Y>
   explicit KeptChild(Y&&... values) : kept(std::in_place, std::forward<Y>(values)...) {}
   void drop_kept() noexcept { kept.reset(); }
 };
 template <class T>
-struct KeptChild<T> : Child<T>, Pooled {
-  void* frame_address = nullptr;
+struct KeptChild<T> : StartedChild<T> {
   void drop_kept() noexcept {}
 };
 
@@ -165,14 +242,17 @@ void end_child(Chain& chain, End how) {
   child.finished = true;
   if (how != End::cancelled) {
     auto& promise = Task<T>::promise_of(child.frame_address);
-    if (how == End::exception) child.scope->fail(promise.take_error());
-    else if constexpr (!std::is_void_v<T>) child.value.emplace(promise.take());
+    if (how == End::exception)
+      child.scope->fail(promise.take_error(), chain);
+    else if constexpr (!std::is_void_v<T>)
+      child.value.emplace(promise.take());
     std::coroutine_handle<>::from_address(child.frame_address).destroy();
   }
   core().unwinding = how == End::cancelled;  // The kept arguments are a part of the frame.
   child.drop_kept();
   core().unwinding = false;
   if (child.joiner) wake(*std::exchange(child.joiner, nullptr));
+  end_watch(child.watch);
   Loop::current().unlink_chain(child);
   child.scope->remove(child);
   child.drop();
@@ -182,14 +262,16 @@ template <class C, class T>
 void release_child(ChildBase& base) noexcept {
   C* child = static_cast<C*>(&base);
   if constexpr (is_result<T>) {
-    Loop* at = Loop::current_or_null();
-    if (at && child->value && !child->value->has_value()) at->note_dropped_error();
+    if (child->value && !child->value->has_value()) {
+      report_dropped(child->value->error(), *child);
+    }
   }
   delete child;
 }
 
 template <class T>
 struct JoinAwaiter : Waiter {
+  static constexpr bool k_withdraws = true;  // core/select.hpp
   Child<T>* child;
   JoinAwaiter(Child<T>* c, PromiseBase& parent) noexcept : child(c) { frame = &parent; }
   bool await_ready() noexcept {
@@ -236,7 +318,9 @@ class [[maybe_unused]] JoinHandle : public detail::HandleAwaitable<JoinHandle<T>
   }
 
   /// Asks this child to end; it is joined as ever.
-  void cancel() noexcept { detail::request_cancel(*child_); }
+  void cancel(CancelReason reason = {"handle.cancel"}) noexcept {
+    detail::request_cancel(*child_, reason.text);
+  }
   bool done() const noexcept { return child_->finished; }
   const char* name() const noexcept { return child_->name ? child_->name : ""; }
 
@@ -264,6 +348,26 @@ auto Scope::start(F&& f, A&&... args) {
 
 template <class F, class... A>
 auto Scope::start(Named name, F&& f, A&&... args) {
+  auto* child = make_child(name.name, std::forward<F>(f), std::forward<A>(args)...);
+  detail::begin(*child, child->root());
+  return child->handle();
+}
+
+template <class F, class... A>
+auto Scope::start_now(F&& f, A&&... args) {
+  return start_now(Named{nullptr}, std::forward<F>(f), std::forward<A>(args)...);
+}
+
+template <class F, class... A>
+auto Scope::start_now(Named name, F&& f, A&&... args) {
+  auto* child = make_child(name.name, std::forward<F>(f), std::forward<A>(args)...);
+  auto handle = child->handle();  // Keeps the record: the task may end inside.
+  detail::begin_inline(*child, child->root());
+  return handle;
+}
+
+template <class F, class... A>
+auto Scope::make_child(const char* name, F&& f, A&&... args) {
   using Fn = std::decay_t<F>;
   static_assert(!detail::is_task<Fn>,
                 "start(f, args...): hand over the function and its arguments, not f(args...)");
@@ -285,20 +389,19 @@ auto Scope::start(Named name, F&& f, A&&... args) {
             .release();
     child = owned.release();
   }
-  child->name = name.name;
+  child->name = name;
   child->scope = this;
   child->release = &detail::release_child<C, T>;
   child->ended = &detail::end_child<C, T>;
   add(*child);
-  detail::begin(*child, Task<T>::promise_of(child->frame_address));
-  return JoinHandle<T>(*child);
+  return child;
 }
 
 namespace detail {
 
 /// The awaiter of with_scope and move_on_after.
 template <class F>
-struct ScopeBracket : Waiter, Timer {
+struct ScopeBracket : Waiter {
   using BodyTask = std::invoke_result_t<F&, Scope&>;
   using T = typename BodyTask::value_type;
   using Returned = std::conditional_t<std::is_void_v<T>, ScopeEnd, std::optional<NonVoid<T>>>;
@@ -308,8 +411,7 @@ struct ScopeBracket : Waiter, Timer {
   Branch<T> body;
   TimePoint limit;
 
-  ScopeBracket(PromiseBase& parent, F&& f, TimePoint until)
-      : function(std::move(f)), limit(until) {
+  ScopeBracket(PromiseBase& parent, F&& f, TimePoint until) : function(std::move(f)), limit(until) {
     frame = &parent;
   }
   bool await_ready() const noexcept { return false; }
@@ -320,13 +422,7 @@ struct ScopeBracket : Waiter, Timer {
     scope.when_empty_ = &when_empty;
     BodyTask task = function(scope);
     scope.add(body);
-    if (limit != k_no_deadline) {
-      deadline = limit.time_since_epoch().count();
-      fire = [](Timer& timer) noexcept {
-        static_cast<ScopeBracket&>(timer).scope.cancel({"deadline"});
-      };
-      Loop::current().arm(*this);
-    }
+    if (limit != k_no_deadline) scope.cancel_at(limit);
     park(*this, [](Waiter& waiter) noexcept {
       static_cast<ScopeBracket&>(waiter).scope.cancel_from_outside();
     });
@@ -336,16 +432,18 @@ struct ScopeBracket : Waiter, Timer {
   static void body_ended(Chain& chain, End how) {
     auto& self = *static_cast<ScopeBracket*>(static_cast<Branch<T>&>(chain).back);
     self.body.over(how);
-    if (how == End::exception) self.scope.fail(self.body.promise().take_error());
+    if (how == End::exception) self.scope.fail(self.body.promise().take_error(), chain);
     self.scope.remove(chain);
   }
   static void when_empty(Waiter& waiter) noexcept {
     auto& self = static_cast<ScopeBracket&>(waiter);
-    if (self.armed()) Loop::current().disarm(self);
+    self.scope.end();
     // An exception wins over a cancellation; a body that ended with its value has it delivered.
-    const bool struck = !self.scope.first_ && self.body.how == End::cancelled;
-    if (struck && detail::cancelled(self)) strike(self);
-    else wake(self);
+    const bool struck = !self.scope.failed() && self.body.how == End::cancelled;
+    if (struck && detail::cancelled(self))
+      strike(self);
+    else
+      wake(self);
   }
   Returned await_resume() {
     if (scope.first_) std::rethrow_exception(std::move(scope.first_));

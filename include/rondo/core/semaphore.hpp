@@ -41,6 +41,7 @@ class Semaphore {
     }
 
    private:
+    friend class Condition;  // Unlocks it while waiting.
     Semaphore* owner_;
   };
 
@@ -65,6 +66,7 @@ class Semaphore {
   }
 
  private:
+  friend class Condition;
   struct Awaiter : detail::ListedWaiter {
     Semaphore& semaphore;
     bool has_permit = false;
@@ -87,6 +89,12 @@ class Semaphore {
         return detail::wake(*this);
       }
       park_in(semaphore.waiters_);
+    }
+    /// For a waiter that is parked elsewhere and now wants its permit: woken with it, or queued.
+    void take_or_queue() noexcept {
+      if (semaphore.available_ == 0) return semaphore.waiters_.push_back(*this);
+      take();
+      detail::wake(*this);
     }
     Permit await_resume() noexcept {
       has_permit = false;

@@ -21,6 +21,7 @@ namespace rondo {
 namespace detail {
 
 struct SleepAwaiter : Waiter, Timer {
+  static constexpr bool k_withdraws = true;  // core/select.hpp
   SleepAwaiter(PromiseBase& parent, TimePoint when) noexcept {
     frame = &parent;
     deadline = when.time_since_epoch().count();
@@ -44,6 +45,7 @@ struct [[nodiscard]] SleepUntil {
 };
 
 struct StopAwaiter : Waiter, LoopHook {
+  static constexpr bool k_withdraws = true;  // core/select.hpp
   explicit StopAwaiter(PromiseBase& parent) noexcept { frame = &parent; }
   bool await_ready() const noexcept {
     return !cancelled(*this) && Loop::current().stop_requested() && spend_await();
@@ -60,8 +62,10 @@ struct CheckpointAwaiter : Waiter {
   explicit CheckpointAwaiter(PromiseBase& parent) noexcept { frame = &parent; }
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<>) noexcept {
-    if (cancelled(*this)) strike(*this);
-    else wake(*this);
+    if (cancelled(*this))
+      strike(*this);
+    else
+      wake(*this);
   }
   void await_resume() const noexcept {}
 };

@@ -56,6 +56,11 @@ class [[nodiscard]] Loan {
   /// The bytes, to be changed in place (unmasking, decrypting): they are this loan's alone.
   ByteSpan writable() noexcept { return {const_cast<std::byte*>(data_), size_}; }
   std::size_t size() const noexcept { return size_; }
+  /// Keeps the first `size` bytes; at most size().
+  void shrink(std::size_t size) noexcept {
+    RONDO_ASSERT(size <= size_, "a loan can only shrink");
+    size_ = static_cast<std::uint32_t>(size);
+  }
   /// True at end of stream only.
   bool empty() const noexcept { return size_ == 0; }
 
@@ -144,13 +149,25 @@ struct SomeAwaiter : ReadWaiter {
   SomeAwaiter(ByteStream& s, ByteSpan to, PromiseBase& parent) noexcept;
   Result<std::size_t> await_resume();
 };
-struct LineAwaiter : ReadWaiter {
+struct UntilAwaiter : ReadWaiter {
+  std::string_view delimiter;
   std::size_t max;
-  std::size_t scanned = 0;   ///< unread bytes known to hold no end of line
-  std::size_t found = 0;     ///< length of the line with its end, 0 while unknown
-  LineAwaiter(ByteStream& s, std::size_t limit, PromiseBase& parent) noexcept;
+  std::size_t scanned = 0;   ///< unread bytes known to hold no end of the delimiter
+  std::size_t matched = 0;   ///< bytes of the delimiter that stand at the end of these
+  std::size_t found = 0;     ///< length up to and with the delimiter, 0 while unknown
+  UntilAwaiter(ByteStream& s, std::string_view what, std::size_t limit,
+               PromiseBase& parent) noexcept;
   bool scan(std::size_t before, ByteView part) noexcept;
   Result<Loan> await_resume();
+
+ private:
+  std::size_t shorter_match() const noexcept;
+  const char* name() const noexcept { return delimiter == "\n" ? "read_line" : "read_until"; }
+};
+struct PeekAwaiter : ReadWaiter {
+  ByteSpan into;
+  PeekAwaiter(ByteStream& s, ByteSpan to, PromiseBase& parent) noexcept;
+  Result<std::size_t> await_resume();
 };
 struct ExactAwaiter : ReadWaiter {
   ByteSpan into;
@@ -171,11 +188,21 @@ struct [[nodiscard]] ReadSome : OperationAwaitable<ReadSome> {
   ReadSome(ByteStream& s, ByteSpan to) noexcept : stream(s), into(to) {}
   SomeAwaiter awaiter(PromiseBase& parent) && noexcept { return {stream, into, parent}; }
 };
-struct [[nodiscard]] ReadLine : OperationAwaitable<ReadLine> {
+struct [[nodiscard]] ReadUntil : OperationAwaitable<ReadUntil> {
   ByteStream& stream;
+  std::string_view delimiter;
   std::size_t max;
-  ReadLine(ByteStream& s, std::size_t limit) noexcept : stream(s), max(limit) {}
-  LineAwaiter awaiter(PromiseBase& parent) && noexcept { return {stream, max, parent}; }
+  ReadUntil(ByteStream& s, std::string_view what, std::size_t limit) noexcept
+      : stream(s), delimiter(what), max(limit) {}
+  UntilAwaiter awaiter(PromiseBase& parent) && noexcept {
+    return {stream, delimiter, max, parent};
+  }
+};
+struct [[nodiscard]] Peek : OperationAwaitable<Peek> {
+  ByteStream& stream;
+  ByteSpan into;
+  Peek(ByteStream& s, ByteSpan to) noexcept : stream(s), into(to) {}
+  PeekAwaiter awaiter(PromiseBase& parent) && noexcept { return {stream, into, parent}; }
 };
 struct [[nodiscard]] ReadExact : OperationAwaitable<ReadExact> {
   ByteStream& stream;
@@ -220,9 +247,21 @@ class ByteStream {
   ///   nothing is left. **Errors** too_large (nothing is consumed); the transport's.
   /// - **Cancel** consumes nothing. **Lifetime** as read(). **Concurrency** one reader.
   /// - **Thread** the loop's.
-  detail::ReadLine read_line(std::size_t max = limits::line_max.value) noexcept {
-    return {*this, max};
+  detail::ReadUntil read_line(std::size_t max = limits::line_max.value) noexcept {
+    return {*this, "\n", max};
   }
+
+  /// Reads up to and with the next `delimiter`, one or more bytes that outlive the await.
+  /// Otherwise as read_line.
+  detail::ReadUntil read_until(std::string_view delimiter,
+                               std::size_t max = limits::line_max.value) noexcept {
+    return {*this, delimiter, max};
+  }
+
+  /// Waits until `into.size()` bytes are unread, and copies them without consuming: to see what is
+  /// spoken before deciding who reads on. Returns how many there are, fewer only at the end of the
+  /// stream; `into` has 1..unread_max bytes. Otherwise as read_exact; a cancel loses nothing.
+  detail::Peek peek(ByteSpan into) noexcept { return {*this, into}; }
 
   /// Fills `into`.
   /// - **Completes** when all of it is filled. **Returns** nothing. **Errors** end_of_stream when
@@ -308,7 +347,8 @@ class ByteStream {
   friend detail::WriteWaiter;
   friend detail::LoanAwaiter;
   friend detail::SomeAwaiter;
-  friend detail::LineAwaiter;
+  friend detail::UntilAwaiter;
+  friend detail::PeekAwaiter;
   friend detail::ExactAwaiter;
 
   bool readable() const noexcept { return unread_bytes_ > 0 || ended(); }
@@ -324,7 +364,9 @@ class ByteStream {
   Loan lend_head(std::size_t size) noexcept;
   std::size_t copy_out(ByteSpan into) noexcept;
   void drop_from_head(std::size_t size) noexcept;
-  bool find_line_end(detail::LineAwaiter& line) noexcept;
+  template <class F>
+  void each_unread(F&& use) const noexcept;
+  bool find_end(detail::UntilAwaiter& until) noexcept;
   Error end_error(const char* operation) const noexcept;
 
   io::BufferPool* pool_;

@@ -79,15 +79,20 @@ class PromiseBase {
     if constexpr (requires { std::forward<A>(awaitable).awaiter(*this); }) {
       return std::forward<A>(awaitable).awaiter(*this);  // Built in place, never moved.
     } else {
-      static_assert(!requires(std::remove_cvref_t<A>& a) { std::move(a).awaiter(*this); },
-                    "await a Task or operation as an rvalue: co_await std::move(task)");
+      static_assert(
+          !requires { typename std::remove_cvref_t<A>::GeneratorTag; },
+          "await a generator's next(), not the generator");
+      static_assert(
+          !requires(std::remove_cvref_t<A>& a) { std::move(a).awaiter(*this); },
+          "await a Task or operation as an rvalue: co_await std::move(task)");
       return std::forward<A>(awaitable);
     }
   }
 
   /// The frame has its result: continues in whoever waits for it.
   std::coroutine_handle<> finish() noexcept {
-    if (on_finish) [[unlikely]] return on_finish(*this);
+    if (on_finish) [[unlikely]]
+      return on_finish(*this);
     return hand_over();
   }
   std::coroutine_handle<> hand_over() noexcept {
@@ -110,7 +115,7 @@ class PromiseBase {
   void** owner = nullptr;         ///< the owner's handle, emptied before an unwind destroys this
   /// Set by or_return(): decides what happens when this frame has its result.
   std::coroutine_handle<> (*on_finish)(PromiseBase&) noexcept = nullptr;
-  std::source_location site;      ///< the last co_await; before the first, the definition
+  std::source_location site;  ///< the last co_await; before the first, the definition
   State state = State::running;
 
  private:
@@ -133,7 +138,8 @@ class ValuePromise : public PromiseBase {
     state = State::value;
   }
   T take() {
-    if (failed()) [[unlikely]] std::rethrow_exception(take_error());
+    if (failed()) [[unlikely]]
+      std::rethrow_exception(take_error());
     return std::move(value_);
   }
   T& value() noexcept { return value_; }
@@ -150,11 +156,18 @@ class ValuePromise<void> : public PromiseBase {
   using PromiseBase::PromiseBase;
   void return_void() noexcept { state = State::value; }
   void take() {
-    if (failed()) [[unlikely]] std::rethrow_exception(take_error());
+    if (failed()) [[unlikely]]
+      std::rethrow_exception(take_error());
   }
 };
 
+/// Counted, and in debug builds logged, unless a cancellation or an exception is on its way.
 void report_never_awaited(const PromiseBase& promise) noexcept;
+/// An exception that nobody gets: counted and, in debug builds, logged with the task's name and
+/// creation site. `what` says where it came from; `task` may be null.
+void report_lost(const std::exception_ptr& error, const char* what, const Chain* task) noexcept;
+/// A failed Result that nobody reads: logged in debug builds.
+void report_dropped(const Error& error, const Chain& task) noexcept;
 
 /// Ends the frame that awaits as if it had returned `error`, without resuming it.
 template <class Promise, class U>
@@ -239,9 +252,8 @@ class [[nodiscard("a Task that is neither awaited nor started never runs")]] Tas
   explicit Task(void* frame) noexcept : frame_(frame) {}
   void drop() noexcept {
     if (!frame_) return;
-#ifndef NDEBUG
-    if (!promise_of(frame_).chain) detail::report_never_awaited(promise_of(frame_));
-#endif
+    if (!promise_of(frame_).chain) [[unlikely]]
+      detail::report_never_awaited(promise_of(frame_));
     std::coroutine_handle<>::from_address(std::exchange(frame_, nullptr)).destroy();
   }
 
@@ -294,7 +306,7 @@ struct [[nodiscard]] OrThrow {
 /// `co_await op.or_return()`: see PromiseBase::on_finish.
 template <class A>
 struct [[nodiscard]] OrReturn {
-  using Inner = AwaitedOf<A>;             // Result<U>
+  using Inner = AwaitedOf<A>;  // Result<U>
   using U = typename Inner::value_type;
   Task<Inner> task;
 
@@ -303,8 +315,9 @@ struct [[nodiscard]] OrReturn {
     using Task<Inner>::Awaiter::Awaiter;
     template <class P>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<P> up) noexcept {
-      static_assert(requires(P& p, Error e) { p.return_value(std::move(e)); },
-                    "or_return() needs a surrounding Task<Result<T>>");
+      static_assert(
+          requires(P& p, Error e) { p.return_value(std::move(e)); },
+          "or_return() needs a surrounding Task<Result<T>>");
       PromiseBase& child = this->promise();
       child.on_finish = [](PromiseBase& done) noexcept -> std::coroutine_handle<> {
         auto& own = static_cast<ValuePromise<Inner>&>(done);
@@ -315,9 +328,7 @@ struct [[nodiscard]] OrReturn {
     }
     U await_resume() { return *Task<Inner>::Awaiter::await_resume(); }
   };
-  Awaiter awaiter(PromiseBase& parent) && {
-    return Awaiter(std::move(task).release(), parent);
-  }
+  Awaiter awaiter(PromiseBase& parent) && { return Awaiter(std::move(task).release(), parent); }
 };
 
 /// Base of the library's operations (awaitables that yield Result): adds the two shortcuts.
@@ -326,9 +337,7 @@ struct OperationAwaitable {
   /// The value, or throws SystemError at the await.
   auto or_throw() && { return OrThrow<Self>{std::move(static_cast<Self&>(*this))}; }
   /// The value, or ends the awaiting Task<Result<V>> with the error; its locals are destroyed.
-  auto or_return() && {
-    return OrReturn<Self>{as_task(std::move(static_cast<Self&>(*this)))};
-  }
+  auto or_return() && { return OrReturn<Self>{as_task(std::move(static_cast<Self&>(*this)))}; }
 };
 
 /// Base of handles that are awaited where they stand: the shortcuts take an lvalue as well.
@@ -343,22 +352,46 @@ struct HandleAwaitable : OperationAwaitable<Self> {
 inline bool chain_cancelled(const PromiseBase& frame) noexcept { return frame.chain->cancelled; }
 inline Chain& chain_of(const PromiseBase& frame) noexcept { return *frame.chain; }
 
+/// The select that a leaf which is not the waiter itself must be.
+inline Collector& collector_of(Waiter& leaf) noexcept {
+  RONDO_ASSERT(leaf.run == &Collector::mark, "a task can wait in one place only");
+  return static_cast<Collector&>(leaf);
+}
 /// Suspends the waiter's chain in it.
 inline void park(Waiter& waiter, void (*cancel)(Waiter&) noexcept) noexcept {
   Chain& chain = *waiter.frame->chain;
-  RONDO_ASSERT(!chain.leaf, "a task can wait in one place only");
   waiter.cancel = cancel;
+  if (chain.leaf) [[unlikely]]
+    return collector_of(*chain.leaf).enlist(waiter);
   chain.leaf = &waiter;
 }
 /// Its wait is over: the frame will run.
 inline void wake(Waiter& waiter) noexcept {
-  waiter.frame->chain->leaf = nullptr;
+  Chain& chain = *waiter.frame->chain;
+  chain.assert_here();
+  // One that was not parked gives up its turn: it would defeat its own budget in the next slot.
+  const bool parked = chain.leaf == &waiter;
+  if (chain.leaf && !parked) [[unlikely]] {
+    return collector_of(*chain.leaf).settle(waiter, End::value);
+  }
+  chain.leaf = nullptr;
   waiter.run = &run_resume;
-  core().ready.push_back(waiter);
+  LoopCore& at = core();
+  if (parked && at.next_open) {
+    at.next_open = false;
+    at.next = &waiter;
+  } else {
+    at.ready.push_back(waiter);
+  }
 }
 /// Its wait ended by cancellation: the frames will be destroyed.
 inline void strike(Waiter& waiter) noexcept {
-  waiter.frame->chain->leaf = nullptr;
+  Chain& chain = *waiter.frame->chain;
+  chain.assert_here();
+  if (chain.leaf && chain.leaf != &waiter) [[unlikely]] {
+    return collector_of(*chain.leaf).settle(waiter, End::cancelled);
+  }
+  chain.leaf = nullptr;
   waiter.run = &run_unwind;
   core().ready.push_back(waiter);
 }

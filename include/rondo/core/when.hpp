@@ -48,6 +48,11 @@ struct Together : Waiter {
   void (*stop)(Together&) noexcept = nullptr;
 
   bool has_winner() const noexcept { return winner != static_cast<std::size_t>(-1); }
+  /// Of the branches' cancellation; null: asked from outside.
+  const char* why() const noexcept {
+    if (!has_winner()) return nullptr;
+    return first_wins ? "another branch was first" : "another branch failed";
+  }
   void ended(std::size_t index, End how) noexcept {
     --left;
     if (how == End::cancelled) any_struck = true;
@@ -77,6 +82,7 @@ struct TogetherBranch : Branch<T> {
     if (how == End::exception) {
       auto error = self.promise().take_error();
       if (!all.error) all.error = std::move(error);
+      else report_lost(error, "a branch after the first that failed", &chain);
     }
     all.ended(self.index, how);
   }
@@ -106,7 +112,7 @@ struct TogetherAwaiter : Together {
     stop = [](Together& all) noexcept { static_cast<TogetherAwaiter&>(all).cancel_all(); };
   }
   void cancel_all() noexcept {
-    std::apply([](auto&... branch) { (request_cancel(branch), ...); }, branches);
+    std::apply([this](auto&... branch) { (request_cancel(branch, why()), ...); }, branches);
   }
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<>) noexcept {
@@ -151,7 +157,7 @@ struct TogetherListAwaiter : Together {
     stop = [](Together& all) noexcept { static_cast<TogetherListAwaiter&>(all).cancel_all(); };
   }
   void cancel_all() noexcept {
-    for (auto& branch : branches) request_cancel(branch);
+    for (auto& branch : branches) request_cancel(branch, why());
   }
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<>) noexcept {

@@ -73,6 +73,8 @@ class BufferPool {
     --free_;
   }
   Entry* ring() noexcept { return ring_; }
+  /// A child process ends its copy: nobody there gives buffers back.
+  void forget_lent() noexcept { free_ = count_; }
 
  private:
   void put(std::uint16_t id) noexcept;

@@ -9,14 +9,16 @@
 // an in-memory network). Clock, randomness and the kernel enter a loop only through here. Loops
 // own their driver; nobody else calls it. The rules about operations stand in io/operation.hpp.
 // Completions are delivered by calling the operation's on_complete inside of wait().
-// Thread rule: the thread that runs the loop, except wake().
+// Thread rule: the thread that runs the loop, except wake() and time().
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "rondo/base/assert.hpp"
 #include "rondo/base/bytes.hpp"
 #include "rondo/base/memory.hpp"
 #include "rondo/base/time.hpp"
@@ -30,6 +32,8 @@ enum class Wait : std::uint8_t {
   peek,   ///< takes what has completed; no system call unless the kernel has said there is work
   poll,   ///< submits what is queued and takes what has completed; does not wait
   block,  ///< submits, then waits for a completion, a wake() or the deadline
+  host,   ///< delivers nothing: submits, and sees to it that pollable_fd() becomes readable with
+          ///< the next completion or wake(), at the deadline, or at once if something is queued
 };
 
 enum class Clock : std::uint8_t { monotonic, wall };
@@ -51,10 +55,19 @@ struct DriverStatistics {
   std::uint64_t out_of_buffers = 0;    ///< receives ended by an empty pool
 };
 
+namespace detail {
+
+/// How many forks lie between the process that made its first driver and this one.
+inline constinit std::atomic<std::uint32_t> forks{0};
+/// The same, counted from this call on.
+std::uint32_t count_forks() noexcept;
+
+}  // namespace detail
+
 class Driver {
  public:
   explicit Driver(std::uint32_t buffer_count, std::uint32_t buffer_size)
-      : buffers_(buffer_count, buffer_size) {}
+      : buffers_(buffer_count, buffer_size), made_after_forks_(detail::count_forks()) {}
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
   virtual ~Driver();
@@ -74,13 +87,24 @@ class Driver {
   /// Makes a wait() that blocks, or the next one to block, return. Any thread. Coalesced.
   virtual void wake() noexcept = 0;
 
-  /// Nanoseconds: since an arbitrary start (monotonic), since 1970 (wall).
+  /// Nanoseconds: since an arbitrary start (monotonic), since 1970 (wall). Any thread.
   virtual std::int64_t time(Clock clock) noexcept = 0;
 
   /// Fills `into` with random bytes: from the kernel, or from the seed.
   virtual void random(ByteSpan into) noexcept = 0;
 
   virtual Probe probe() const = 0;
+
+  /// A descriptor of the driver's own for a foreign loop to poll for reading, level-triggered:
+  /// see Wait::host. A negated errno: -ENOTSUP without one (sim).
+  virtual int pollable_fd();
+
+  /// True in a child process: what the driver shares with the kernel belongs to the parent. It
+  /// may be destroyed there, which closes the child's copies of its descriptors and does no more.
+  bool inherited() const noexcept {
+    // Relaxed: it changes only in a child, before anything else runs there.
+    return made_after_forks_ != detail::forks.load(std::memory_order_relaxed);
+  }
 
   /// Whether it takes operations of this kind. A file operation that it does not take is done by
   /// perform() on a worker's thread; submitted all the same it completes with -ENOTSUP.
@@ -96,10 +120,18 @@ class Driver {
   static constexpr std::uint64_t bit_of(OpKind kind) noexcept {
     return std::uint64_t{1} << static_cast<unsigned>(kind);
   }
+  /// To be asked before anything that the parent's kernel objects would feel.
+  void check_process() const noexcept {
+    RONDO_ASSERT(!inherited(),
+                 "this loop belongs to the parent process: after fork() make a new Loop");
+  }
 
   BufferPool buffers_;
   DriverStatistics statistics_;
   std::uint64_t file_kinds_ = 0;  ///< bit_of() each file operation it handles
+
+ private:
+  std::uint32_t made_after_forks_;
 };
 
 enum class DriverKind : std::uint8_t {

@@ -38,6 +38,10 @@ enum class OpKind : std::uint8_t {
   connect,
   send,
   send_message,
+  send_zero_copy,
+  send_datagram,
+  recv_message,
+  send_file,
   read,
   write,
   poll,
@@ -45,6 +49,7 @@ enum class OpKind : std::uint8_t {
   signal,
   job,
   resolve,
+  wait_child,
   // One-shot, files. Which of them a driver takes itself says Driver::handles(); the others are
   // done by perform() on a worker's thread.
   open,
@@ -62,6 +67,13 @@ enum class OpKind : std::uint8_t {
   shutdown,
   socket_name,
   socket_option,
+  spawn,
+  kill_child,
+  make_pipe,
+  block_signals,
+  terminal,
+  datagram_socket,
+  refuse,
 };
 
 constexpr bool is_immediate(OpKind kind) noexcept { return kind >= OpKind::listen; }
@@ -157,6 +169,80 @@ struct SendMessageOp : Operation {
   alignas(8) std::byte header_storage[56] = {};  ///< the driver's: struct msghdr
 };
 
+/// As SendOp, without a copy into the kernel where the kernel can (Linux 6.0, on a ring); elsewhere
+/// it is a SendOp. Completes only when the kernel has let go of the bytes: a cancel that comes when
+/// some are sent already resets the connection, for else a peer that does not read would hold them.
+struct SendZeroCopyOp : Operation {
+  SendZeroCopyOp() noexcept : Operation(OpKind::send_zero_copy) {}
+  int fd = -1;
+  const std::byte* data = nullptr;
+  std::size_t size = 0;
+  std::int32_t taken = -1;  ///< the driver's: what was sent, while the kernel still reads it
+};
+
+/// Descriptors that one message carries at most (limits::descriptors_max).
+inline constexpr std::size_t k_descriptors_max = 16;
+
+/// Room for one message, and what came.
+struct MessageSlot {
+  ByteSpan into;            ///< where its bytes go
+  Address from;             ///< out: the sender; size 0 when it has no name
+  std::uint32_t size = 0;   ///< out: bytes in `into`
+  bool truncated = false;   ///< out: the datagram was longer, its end is lost
+};
+
+/// The driver's: struct msghdr, struct iovec and control data of one message.
+struct MessageHeader {
+  alignas(8) std::byte header[56] = {};
+  alignas(8) std::byte slice[16] = {};
+  alignas(8) std::byte control[96] = {};
+};
+
+/// Sends one datagram, or on a Unix stream one piece of it with descriptors. Completes with the
+/// bytes taken: of a datagram all. -EMSGSIZE: larger than the transport carries.
+struct SendDatagramOp : Operation {
+  SendDatagramOp() noexcept : Operation(OpKind::send_datagram) {}
+  int fd = -1;
+  ByteView data;
+  Address to;                      ///< size 0: the connected peer
+  std::uint16_t segment_size = 0;  ///< UDP: cut `data` into datagrams of this size (UDP_SEGMENT)
+  std::span<const int> descriptors;  ///< Unix: at most k_descriptors_max; the peer gets copies
+  /// -EAGAIN may say that the peer's queue is full. For Unix datagrams: no event tells when there
+  /// is room again, and io_uring up to Linux 6.18 retries with the bytes already taken from it, so
+  /// that an empty datagram arrives.
+  bool may_fail_full = false;
+  MessageHeader storage;           ///< the driver's
+};
+
+/// Receives messages: of datagrams as many as are there, at most slots.size() and at least one;
+/// of a Unix stream one piece (size 0 at its end). Completes with the number of slots filled.
+/// A cancel takes no message: one that was taken is delivered (rule 2).
+struct RecvMessageOp : Operation {
+  RecvMessageOp() noexcept : Operation(OpKind::recv_message) {}
+  int fd = -1;
+  std::span<MessageSlot> slots;
+  /// Out: close-on-exec descriptors that came with the first message, now the owner's.
+  int descriptors[k_descriptors_max] = {};
+  std::uint8_t descriptor_count = 0;
+  bool descriptors_lost = false;   ///< out: the kernel closed some: too many, or no number free
+  bool take_descriptors = false;   ///< else the kernel closes what comes
+  MessageHeader storage;           ///< the driver's
+};
+
+/// Sends a part of a file to a connected socket without copying it through the process. Completes
+/// with the bytes that the socket took, 1..size; 0 at the end of the file. A cancelled one says
+/// what was sent before. -ENOTSUP: this driver, or the file, cannot; read and send it instead.
+struct SendFileOp : Operation {
+  SendFileOp() noexcept : Operation(OpKind::send_file) {}
+  int fd = -1;
+  int file = -1;
+  std::int64_t offset = 0;
+  std::size_t size = 0;
+  int pipe[2] = {-1, -1};          ///< the driver's
+  std::uint32_t in_pipe = 0;       ///< the driver's
+  std::uint32_t sent = 0;          ///< the driver's
+};
+
 /// Reads at `offset`, or at the descriptor's own position when it is -1 (pipes, terminals,
 /// sockets). Completes with bytes read, 0 at the end.
 struct ReadOp : Operation {
@@ -205,11 +291,14 @@ struct JobOp : Operation {
   std::uint32_t lane = 0;
 };
 
+enum class AddressFamily : std::uint8_t { any, v4, v6 };
+
 /// Under simulation only: looks `name` up in the simulated host table, fills `found` and
 /// completes with the number of addresses (ports zero). Other drivers: -ENOTSUP.
 struct ResolveOp : Operation {
   ResolveOp() noexcept : Operation(OpKind::resolve) {}
   std::string_view name;
+  AddressFamily family = AddressFamily::any;
   std::span<Address> found;
 };
 
@@ -316,11 +405,18 @@ struct ListDirectoryOp : Operation {
 };
 
 /// Opens, reads from the start and closes: on a ring one linked chain. Completes with the bytes
-/// read into `into`; a file of at least that size fills it and has perhaps more.
+/// read into `into`; a file of at least that size fills it and has perhaps more. -EAGAIN: the
+/// file comes in pieces (/proc), open and read it until its end. For regular files: what a pipe
+/// holds beyond the read is lost with its descriptor.
 struct ReadWholeFileOp : Operation {
   ReadWholeFileOp() noexcept : Operation(OpKind::read_whole_file) {}
   const char* path = nullptr;
   ByteSpan into;
+  std::int32_t outcome = 0;          ///< the driver's: of the links answered so far
+  std::uint16_t slot = k_no_buffer;  ///< the driver's: place in the table of open files
+  std::uint8_t answered = 0;         ///< the driver's: links answered so far
+  std::uint8_t stopped_at = 0;       ///< the driver's: links answered when it last asked to stop
+  std::byte beyond{};                ///< the driver's: what follows the bytes read
 };
 
 /// Does a file operation, or a read or write with an offset, by blocking system calls: for a
@@ -352,14 +448,60 @@ struct SocketNameOp : Operation {
   Address address;
 };
 
-enum class SocketOption : std::uint8_t { no_delay, keep_alive, receive_buffer, send_buffer };
+/// Immediate. Makes a datagram socket, binds and connects it. Completes with its descriptor, to
+/// be used as an accepted one.
+struct DatagramSocketOp : Operation {
+  DatagramSocketOp() noexcept : Operation(OpKind::datagram_socket) {}
+  Address bind;  ///< size 0: not bound (the kernel does at the first send)
+  Address peer;  ///< size 0: not connected; one of the two says the family
+  bool reuse_address = false;
+  bool reuse_port = false;
+  bool v6_only = false;
+};
 
-/// Immediate. Sets an option of a socket.
+/// Immediate. Accepts waiting connections of a listener and closes them, at most `max`, with a
+/// descriptor kept in reserve for when the process is out of them. Completes with their number.
+struct RefuseOp : Operation {
+  RefuseOp() noexcept : Operation(OpKind::refuse) {}
+  int fd = -1;
+  std::uint32_t max = 0;
+};
+
+/// What an option means stands at its type in net/options.hpp.
+enum class SocketOption : std::uint8_t {
+  no_delay,
+  keep_alive,
+  receive_buffer,
+  send_buffer,
+  keep_alive_idle,      ///< s
+  keep_alive_interval,  ///< s
+  keep_alive_count,
+  linger,               ///< s, -1: off
+  ttl,                  ///< hop limit of IPv6
+  tos,                  ///< traffic class of IPv6
+  v6_only,
+  user_timeout,         ///< ms
+  fast_open,            ///< listeners: connections that have not shaken hands; clients: 0 or 1
+  broadcast,
+  multicast_ttl,
+  multicast_loop,
+  multicast_interface,  ///< index
+  join_group,           ///< set only: `address`, `value` is the interface's index or 0
+  leave_group,
+  bind_device,          ///< `text`
+  peer_credentials,     ///< get only: `value` pid, `more` uid and gid
+};
+
+/// Immediate. Sets or gets an option of a socket.
 struct SocketOptionOp : Operation {
   SocketOptionOp() noexcept : Operation(OpKind::socket_option) {}
   int fd = -1;
   SocketOption option = SocketOption::no_delay;
+  bool get = false;
   int value = 0;
+  std::uint32_t more[2] = {};
+  Address address;
+  char text[16] = {};
 };
 
 }  // namespace rondo::io

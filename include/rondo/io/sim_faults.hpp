@@ -28,11 +28,33 @@ struct SimLink {
   std::uint32_t stall_per_mille = 0;       ///< a chunk stops its direction for up to stall_max
   std::uint32_t black_hole_per_mille = 0;  ///< a chunk and all after it never arrive
   Duration stall_max = std::chrono::seconds(5);
+  std::uint32_t loss_per_mille = 0;        ///< a datagram never arrives
+  std::uint32_t duplicate_per_mille = 0;   ///< a datagram arrives twice
+  std::uint32_t reorder_per_mille = 0;     ///< a datagram is late by up to reorder_max
+  Duration reorder_max = std::chrono::milliseconds(50);
+};
+
+/// The disk of a host. Its model (what a crash keeps) stands in docs/reference/simulation.md.
+struct SimDiskFaults {
+  Duration latency{};                      ///< of every call
+  Duration jitter{};                       ///< up to this is added: calls in flight overtake
+  std::uint64_t size = 0;                  ///< bytes of file content it holds, then -ENOSPC; 0: any
+  std::uint32_t read_error_per_mille = 0;  ///< a read ends with -EIO
+  std::uint32_t write_error_per_mille = 0;  ///< a write or truncate ends with -EIO
+  std::uint32_t sync_error_per_mille = 0;   ///< a sync ends with -EIO; its pages are lost or not
+  std::uint32_t short_read_per_mille = 0;   ///< a read yields fewer bytes than there are
+  std::uint32_t short_write_per_mille = 0;  ///< a write takes fewer bytes than it was given
+  std::uint32_t open_limit_per_mille = 0;   ///< an open ends with -EMFILE
+
+  /// Swarm testing: about half of the kinds are on, all from `seed`. The size stays unlimited.
+  static SimDiskFaults draw(std::uint64_t seed);
 };
 
 struct SimFaults {
   SimLink link = {};
+  SimDiskFaults disk = {};
   bool shuffle = false;       ///< completions due at one instant come in a drawn order, in parts
+  bool code_faults = false;   ///< RONDO_FAULT sites of the program strike; not drawn by draw()
   bool cancel_races = false;  ///< data present when cancel() is called may lose against it
   std::uint32_t accept_limit_per_mille = 0;   ///< accept ends with -EMFILE
   std::uint32_t accept_abort_per_mille = 0;   ///< accept ends with -ECONNABORTED
@@ -41,7 +63,8 @@ struct SimFaults {
   std::uint32_t interrupt_per_mille = 0;      ///< -EINTR; not drawn by draw()
   std::uint32_t resolve_fail_per_mille = 0;   ///< a name is not answered: -ETIMEDOUT after 5 s
 
-  /// Swarm testing: about half of the kinds are on, each with a drawn rate, all from `seed`.
+  /// Swarm testing: about half of the kinds are on, each with a drawn rate, all from `seed`. Of the
+  /// disk's only latency, jitter and short calls: an error of a disk ends most programs.
   static SimFaults draw(std::uint64_t seed);
 };
 

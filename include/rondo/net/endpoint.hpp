@@ -30,6 +30,8 @@ class Endpoint {
   static Result<Endpoint> ip(std::string_view address, std::uint16_t port);
   /// A Unix socket's path, at most 107 bytes; "@name" is the abstract namespace.
   static Result<Endpoint> unix_path(std::string_view path);
+  /// A Unix socket that was never bound: "unix:".
+  static Endpoint unnamed_unix() noexcept;
 
   /// The port, 0 for Unix sockets.
   std::uint16_t port() const noexcept;

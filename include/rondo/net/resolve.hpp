@@ -25,6 +25,8 @@ namespace rondo::net {
 ///   resolve_failed (no server answered), bad_address (not a name), each with the name.
 /// - **Cancel** gives the question up; its answer is dropped. **Lifetime** nothing to keep.
 /// - **Concurrency** any number. **Thread** the loop's.
-Task<Result<std::vector<Endpoint>>> resolve(std::string host, std::uint16_t port);
+/// With a family only its addresses are asked for.
+Task<Result<std::vector<Endpoint>>> resolve(std::string host, std::uint16_t port,
+                                            io::AddressFamily family = io::AddressFamily::any);
 
 }  // namespace rondo::net

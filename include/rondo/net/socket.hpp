@@ -24,6 +24,7 @@ namespace detail {
 class Socket;
 class Acceptor;
 struct AcceptAwaiter;
+struct StreamAccess;
 ByteStream& stream_of(Socket& socket) noexcept;
 }  // namespace detail
 
@@ -50,6 +51,11 @@ class [[nodiscard]] Stream {
   auto read_line(std::size_t max = limits::line_max.value) noexcept {
     return stream().read_line(max);
   }
+  auto read_until(std::string_view delimiter,
+                  std::size_t max = limits::line_max.value) noexcept {
+    return stream().read_until(delimiter, max);
+  }
+  auto peek(ByteSpan into) noexcept { return stream().peek(into); }
   auto read_exact(ByteSpan into) noexcept { return stream().read_exact(into); }
   auto write_all(ByteView bytes) noexcept { return stream().write_all(bytes); }
   auto write_all(std::string_view text) noexcept { return stream().write_all(text); }
@@ -63,11 +69,18 @@ class [[nodiscard]] Stream {
   /// Addresses of both ends. Errors: the kernel's.
   Result<Endpoint> local() const;
   Result<Endpoint> peer() const;
+  /// For net/options.hpp and what takes a number; the stream keeps it.
+  int descriptor() const noexcept;
   /// Nagle's algorithm off (the default of accepted and connected IP streams) or on.
   Result<> set_no_delay(bool on);
   /// Kernel buffer sizes in bytes (the kernel doubles and bounds them).
   Result<> set_send_buffer(int bytes);
   Result<> set_receive_buffer(int bytes);
+
+  /// Large writes (from limits::zero_copy_min on) leave without a copy into the kernel, where the
+  /// kernel can; they complete when it has let go of the bytes, and a cancelled one resets the
+  /// connection. Off by default: for small writes, and on loopback, the copy is cheaper.
+  void set_zero_copy(bool on) noexcept;
 
   /// Closes now what the destructor would close; the handle is empty afterwards and may only be
   /// closed again, assigned to or destroyed. No task may wait in it (checked).
@@ -75,6 +88,7 @@ class [[nodiscard]] Stream {
   bool is_open() const noexcept { return socket_ != nullptr; }
 
  private:
+  friend struct detail::StreamAccess;
   explicit Stream(detail::Socket& socket) noexcept : socket_(&socket) {}
   detail::Socket* socket_ = nullptr;
 };
@@ -110,7 +124,8 @@ class [[nodiscard]] Listener {
   /// Waits for a connection.
   /// - **Completes** when one was accepted, or at a soft stop. **Returns** its Stream.
   /// - **Errors** stopping after Loop::request_stop. Out of descriptors is no error: accepting
-  ///   pauses (limits::accept_pause) and goes on by itself.
+  ///   pauses (limits::accept_pause) and goes on by itself; while that lasts longer than
+  ///   limits::accept_refuse_after, who waits is refused (closed) with a descriptor in reserve.
   /// - **Cancel** only stops waiting: no connection is lost. **Lifetime** the listener outlives it.
   /// - **Concurrency** one awaiter. **Thread** the loop's.
   detail::Accept accept() noexcept { return detail::Accept(*acceptor_); }
@@ -118,6 +133,8 @@ class [[nodiscard]] Listener {
   /// The address listened on, with the port the kernel chose.
   const Endpoint& local() const noexcept;
   std::uint16_t port() const noexcept { return local().port(); }
+  /// For net/options.hpp; the listener keeps it.
+  int descriptor() const noexcept;
   /// As Stream::close().
   void close() noexcept;
 

@@ -55,8 +55,23 @@ inline net::detail::Connect connect(const net::Endpoint& where) noexcept {
   return net::detail::Connect(where);
 }
 
-/// Resolves "host:port" and tries its addresses in order until one answers.
-/// Errors: those of net::resolve and of the last attempt. Otherwise as connect(Endpoint).
-Task<Result<Stream>> connect(std::string host_and_port);
+struct ConnectOptions {
+  /// An address has that long before the next one is tried beside it.
+  Duration attempt_delay = std::chrono::milliseconds(limits::connect_attempt_delay.value);
+  /// IPv4 addresses that are known first wait that long for the IPv6 ones.
+  Duration resolution_delay = std::chrono::milliseconds(limits::resolution_delay.value);
+  /// Addresses of this family only.
+  io::AddressFamily family = io::AddressFamily::any;
+};
+
+/// Resolves "host:port" and connects to the first of its addresses that answers (happy eyeballs).
+/// Both families are asked for at once; addresses are tried in turns, IPv6 first, the next one
+/// attempt_delay after the one before or as soon as that one failed. Source: RFC 8305.
+/// - **Completes** when one is connected, or all have failed. **Returns** the Stream of the first;
+///   the other attempts have ended and are closed.
+/// - **Errors** those of net::resolve; the last attempt's code, with every address tried and why
+///   it failed in the message. **Cancel** ends the questions and all attempts.
+/// - **Lifetime** nothing to keep. **Concurrency** any number. **Thread** the loop's.
+Task<Result<Stream>> connect(std::string host_and_port, ConnectOptions options = {});
 
 }  // namespace rondo::tcp

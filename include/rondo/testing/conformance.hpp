@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// check_stream: the contract of ByteStream as a test, for everybody who writes a stream.
+// check_stream, check_datagram: the contracts of ByteStream and of datagram sockets as tests, for
+// everybody who writes one.
 //
 //   struct Pipes : StreamPair { ... };                           // two joined ends
 //   auto broken = co_await check_stream([]() -> Task<Owned<StreamPair>> {
@@ -23,6 +24,7 @@
 #include "rondo/base/time.hpp"
 #include "rondo/core/stream.hpp"
 #include "rondo/core/task.hpp"
+#include "rondo/net/datagram.hpp"
 
 namespace rondo::testing {
 
@@ -47,5 +49,26 @@ struct StreamContract {
 
 /// Checks every rule. Returns what does not hold.
 Task<std::vector<std::string>> check_stream(MakeStreamPair make_pair, StreamContract contract = {});
+
+/// Two bound datagram sockets that can reach each other. Destroying it closes both.
+class DatagramPair {
+ public:
+  virtual ~DatagramPair() = default;
+  virtual net::DatagramSocket& first() = 0;
+  virtual net::DatagramSocket& second() = 0;
+};
+
+using MakeDatagramPair = MoveFn<Task<Owned<DatagramPair>>()>;
+
+struct DatagramContract {
+  std::size_t largest = 65'507;    ///< arrives whole
+  std::size_t too_large = 65'508;  ///< is refused
+  /// A rule that takes longer has failed.
+  Duration rule_max = std::chrono::seconds(20);
+};
+
+/// Checks every rule on a way that loses nothing. Returns what does not hold.
+Task<std::vector<std::string>> check_datagram(MakeDatagramPair make_pair,
+                                              DatagramContract contract = {});
 
 }  // namespace rondo::testing

@@ -22,6 +22,8 @@
 #include "rondo/base/time.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/io/sim_faults.hpp"
+#include "rondo/testing/sim_disk.hpp"
+#include "rondo/testing/sim_process.hpp"
 
 namespace rondo::testing {
 
@@ -70,10 +72,13 @@ class SimLoop {
   /// One number for everything that happened so far.
   std::uint64_t trace_hash() const noexcept;
 
+  SimDisk disk() noexcept;
   /// From now on, also for connections that exist.
   void set_faults(const io::SimFaults& faults);
   /// A signal for this process; kept until something takes it.
   void raise(int signal);
+  /// Plays the program `name` when it is spawned (testing/sim_process.hpp).
+  void program(std::string name, SimProgram play);
   /// The wall clock jumps; timers do not notice.
   void jump_wall_clock(Duration by);
   /// Every connection is reset.

@@ -9,6 +9,7 @@
 //   world.partition("server", "client");  world.run_for(30s);  world.heal();
 //   world.crash("server");  world.restart("server");
 //
+// world.host("server", "10.0.0.1", 4): a process with four loops, as a Runtime makes them.
 // Tasks are roots: the first exception out of one is rethrown by run_for/run_until.
 // Lifetime: the destructor cancels what is left on all hosts and runs until it has ended.
 // Thread rule: one thread. Everything here may be called from a task of any host, except the
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "rondo/base/memory.hpp"
 #include "rondo/base/move_fn.hpp"
@@ -25,6 +27,7 @@
 #include "rondo/core/loop.hpp"
 #include "rondo/core/task.hpp"
 #include "rondo/io/sim_faults.hpp"
+#include "rondo/testing/sim_disk.hpp"
 #include "rondo/testing/sim_loop.hpp"
 
 namespace rondo::testing {
@@ -48,6 +51,10 @@ class SimHost {
   /// Asks everything on this host to finish (Loop::request_stop).
   void request_stop();
   void raise(int signal);
+  /// Its disk: the same for every process it has.
+  SimDisk disk();
+  /// Plays the program `name` when it is spawned on this host, also after a restart.
+  void program(std::string name, SimProgram play);
   /// Its wall clock jumps.
   void jump_wall_clock(Duration by);
 
@@ -66,6 +73,13 @@ class SimHost {
   Owned<State> state_;
 };
 
+/// How a name of the simulated host table is answered.
+struct SimName {
+  std::vector<std::string_view> addresses;  ///< numeric, of both families
+  Duration v4_delay{};                      ///< until the addresses of a family are known
+  Duration v6_delay{};
+};
+
 class SimWorld {
  public:
   explicit SimWorld(SimWorldOptions options = {});
@@ -73,8 +87,13 @@ class SimWorld {
   SimWorld& operator=(const SimWorld&) = delete;
   ~SimWorld();
 
-  /// Makes a host that is up and runs nothing yet. Its name resolves to `address`.
-  SimHost& host(std::string_view name, std::string_view address);
+  /// Makes a host that is up and runs nothing yet. Its name resolves to `address`. Its process has
+  /// `loops` loops, as rondo::run(main, {.loops = n}) makes them: what is started runs on the
+  /// first, loops() and on() reach the others, and all of them take turns in this one thread.
+  SimHost& host(std::string_view name, std::string_view address, std::size_t loops = 1);
+  SimHost& host(std::string_view name, std::string_view address, std::string_view second_address);
+  /// A further name that programs can resolve; its addresses may be anybody's or nobody's.
+  void name(std::string_view name, const SimName& answers);
   /// The host of that name, which must exist.
   SimHost& host(std::string_view name);
 

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,6 +12,7 @@
 #include <cerrno>
 
 #include "io/epoll/epoll_driver.hpp"
+#include "io/kernel_child.hpp"
 
 namespace rondo::io::epoll {
 namespace {
@@ -33,6 +36,24 @@ std::size_t writable_size(int fd, std::size_t size) noexcept {
       flags >= 0 && !(flags & O_NONBLOCK) && ::fstat(fd, &about) == 0 && !S_ISREG(about.st_mode);
   // A blocking pipe or terminal (standard output) promises room for PIPE_BUF bytes, not more.
   return waits ? std::min<std::size_t>(size, PIPE_BUF) : clamped(size);
+}
+
+/// sendfile has no MSG_NOSIGNAL: a peer that is gone would end the process.
+template <class F>
+ssize_t without_sigpipe(F call) noexcept {
+  sigset_t pipe;
+  sigset_t before;
+  ::sigemptyset(&pipe);
+  ::sigaddset(&pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  const ssize_t result = call();
+  const int error = errno;
+  constexpr timespec k_now{};
+  // Also after a success: what was sent in part raises it too.
+  if (!::sigismember(&before, SIGPIPE)) ::sigtimedwait(&pipe, nullptr, &k_now);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return result;
 }
 
 }  // namespace
@@ -61,12 +82,24 @@ std::int32_t EpollDriver::attempt(Operation& op) {
       return attempt_send(static_cast<SendOp&>(op));
     case OpKind::send_message:
       return attempt_send_message(static_cast<SendMessageOp&>(op));
+    case OpKind::send_zero_copy:
+      return attempt_send_zero_copy(static_cast<SendZeroCopyOp&>(op));
+    case OpKind::send_datagram:
+      return attempt_send_datagram(static_cast<SendDatagramOp&>(op));
+    case OpKind::recv_message:
+      return attempt_recv_message(static_cast<RecvMessageOp&>(op));
+    case OpKind::send_file:
+      return attempt_send_file(static_cast<SendFileOp&>(op));
     case OpKind::read:
       return attempt_read(static_cast<ReadOp&>(op));
     case OpKind::write:
       return attempt_write(static_cast<WriteOp&>(op));
     case OpKind::poll:
       return attempt_poll(static_cast<PollOp&>(op));
+    case OpKind::wait_child: {
+      const std::int32_t result = kernel::try_reap(static_cast<WaitChildOp&>(op));
+      return result == -EAGAIN ? k_would_block : result;
+    }
     case OpKind::close:
       return attempt_close(static_cast<CloseOp&>(op));
     case OpKind::signal:
@@ -166,6 +199,45 @@ std::int32_t EpollDriver::attempt_send_message(SendMessageOp& op) {
   return sent(op.fd, ::sendmsg(op.fd, &kernel::message_header(op), MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
+std::int32_t EpollDriver::attempt_send_zero_copy(SendZeroCopyOp& op) {
+  if (!slot(op.fd).writable) return k_would_block;
+  return sent(op.fd, ::send(op.fd, op.data, clamped(op.size), MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+std::int32_t EpollDriver::attempt_send_datagram(SendDatagramOp& op) {
+  if (!op.may_fail_full && !slot(op.fd).writable) return k_would_block;
+  const std::int64_t result =
+      ::sendmsg(op.fd, &kernel::message_header(op), MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (result < 0 && errno == EAGAIN && op.may_fail_full) return -EAGAIN;
+  return sent(op.fd, result);
+}
+
+std::int32_t EpollDriver::attempt_recv_message(RecvMessageOp& op) {
+  if (!slot(op.fd).readable) return k_would_block;
+  const ssize_t got =
+      ::recvmsg(op.fd, &kernel::message_header(op), MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (got >= 0) {
+    kernel::take_message(op, static_cast<std::int32_t>(got));
+    if (op.slots.size() == 1) return 1;
+    ++statistics_.kernel_entries;
+    return 1 + kernel::receive_more(op, 1);
+  }
+  if (errno != EAGAIN) return -errno;
+  slot(op.fd).readable = false;
+  return k_would_block;
+}
+
+std::int32_t EpollDriver::attempt_send_file(SendFileOp& op) {
+  if (!slot(op.fd).writable) return k_would_block;
+  // In pieces: a file that has to come from the disk holds the loop up for one of them at most.
+  constexpr std::size_t k_piece = 262'144;
+  off_t offset = op.offset;
+  const ssize_t result = without_sigpipe(
+      [&] { return ::sendfile(op.fd, op.file, &offset, std::min(op.size, k_piece)); });
+  if (result < 0 && (errno == EINVAL || errno == ENOSYS)) return -ENOTSUP;
+  return sent(op.fd, result);
+}
+
 /// The events that hold on `fd`, or k_would_block when none of `events` does, or an error.
 std::int32_t EpollDriver::ready_now(int fd, std::uint32_t events) {
   ++statistics_.kernel_entries;
@@ -192,6 +264,7 @@ std::int32_t EpollDriver::attempt_write(WriteOp& op) {
   const std::int32_t ready = ready_now(op.fd, POLLOUT);
   if (ready < 0) return ready;
   const std::int32_t result = checked(::write(op.fd, op.from.data(), writable_size(op.fd, size)));
+  if (result == -EPIPE) kernel::drop_sigpipe();
   return result == -EAGAIN || result == -EINTR ? k_would_block : result;
 }
 

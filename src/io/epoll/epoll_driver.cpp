@@ -11,6 +11,7 @@
 
 #include "io/epoll/make.hpp"
 #include "rondo/base/error.hpp"
+#include "rondo/io/child_ops.hpp"
 
 namespace rondo::io::epoll {
 namespace {
@@ -25,6 +26,9 @@ std::uint32_t events_for(const Operation& op) noexcept {
     case OpKind::connect:
     case OpKind::send:
     case OpKind::send_message:
+    case OpKind::send_zero_copy:
+    case OpKind::send_datagram:
+    case OpKind::send_file:
     case OpKind::write:
       return EPOLLOUT | EPOLLERR | EPOLLHUP;
     case OpKind::poll:
@@ -47,17 +51,20 @@ EpollDriver::EpollDriver(const DriverOptions& options, bool precise_waits)
 }
 
 EpollDriver::~EpollDriver() {
-  RONDO_ASSERT(in_flight_ == 0, "a driver was destroyed with operations in flight: drain it first");
+  RONDO_ASSERT(in_flight_ == 0 || inherited(),
+               "a driver was destroyed with operations in flight: drain it first");
 }
 
 void EpollDriver::submit(Operation& op) {
   RONDO_ASSERT(!op.in_flight(), "an operation was submitted twice: wait for its completion");
   RONDO_ASSERT(op.on_complete, "an operation needs on_complete before it is submitted");
+  check_process();
   ++op.generation;
   ++statistics_.submissions;
   if (is_immediate(op.kind)) {
-    const std::int32_t result = kernel::run_immediate(op, kernel::Sockets::nonblocking);
-    if (op.kind == OpKind::listen && result >= 0) reset_slot(result);
+    const std::int32_t result = kernel::run_immediate(op, kernel::Sockets::nonblocking, reserve_);
+    const bool opens = op.kind == OpKind::listen || op.kind == OpKind::datagram_socket;
+    if (opens && result >= 0) reset_slot(result);
     ++statistics_.kernel_entries;
     return deliver(op, {.result = result});
   }
@@ -89,7 +96,9 @@ void EpollDriver::enqueue(Operation& op) noexcept {
 }
 
 std::size_t EpollDriver::wait(Wait how, TimePoint deadline) {
+  check_process();
   const std::uint64_t before = statistics_.completions;
+  if (how == Wait::host) return leave_to_host(deadline), 0;
   if (how == Wait::peek) return 0;  // Nothing completes without a call.
   run_queue();
   const bool completed = statistics_.completions != before;
@@ -134,6 +143,17 @@ bool EpollDriver::collect(TimePoint deadline) {
   return woken || timed_out;
 }
 
+int EpollDriver::pollable_fd() {
+  const int error = poller_.make_timer();
+  return error < 0 ? error : poller_.fd();
+}
+
+void EpollDriver::leave_to_host(TimePoint deadline) noexcept {
+  // What is queued is tried in a wait(): the host comes back for it.
+  if (queue_.head || (deadline != k_no_deadline && deadline <= now())) return wake_.fire();
+  poller_.arm_timer(deadline);
+}
+
 void EpollDriver::on_event(const epoll_event& event) {
   if (static_cast<std::size_t>(event.data.fd) >= slots_.size()) return;  // The timer's.
   Slot& at = slots_[static_cast<std::size_t>(event.data.fd)];
@@ -173,12 +193,22 @@ int EpollDriver::descriptor_of(const Operation& op) const noexcept {
       return static_cast<const SendOp&>(op).fd;
     case OpKind::send_message:
       return static_cast<const SendMessageOp&>(op).fd;
+    case OpKind::send_zero_copy:
+      return static_cast<const SendZeroCopyOp&>(op).fd;
+    case OpKind::send_datagram:
+      return static_cast<const SendDatagramOp&>(op).fd;
+    case OpKind::recv_message:
+      return static_cast<const RecvMessageOp&>(op).fd;
+    case OpKind::send_file:
+      return static_cast<const SendFileOp&>(op).fd;
     case OpKind::read:
       return static_cast<const ReadOp&>(op).fd;
     case OpKind::write:
       return static_cast<const WriteOp&>(op).fd;
     case OpKind::poll:
       return static_cast<const PollOp&>(op).fd;
+    case OpKind::wait_child:
+      return static_cast<const WaitChildOp&>(op).fd;
     case OpKind::close:
       return static_cast<const CloseOp&>(op).fd;
     case OpKind::signal:
@@ -192,8 +222,8 @@ void EpollDriver::wait_for_readiness(Operation& op) {
   if (op.state == OpState::cancelling) return finish(op, -ECANCELED);
   const int fd = descriptor_of(op);
   Slot& at = slot(fd);
-  const bool foreign =
-      op.kind == OpKind::read || op.kind == OpKind::write || op.kind == OpKind::poll;
+  const bool foreign = op.kind == OpKind::read || op.kind == OpKind::write ||
+                       op.kind == OpKind::poll || op.kind == OpKind::wait_child;
   if (foreign || !at.watched) {
     ++statistics_.kernel_entries;
     if (const int error = poller_.watch(fd, at.seen); error < 0) return finish(op, error);

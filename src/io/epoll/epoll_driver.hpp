@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "io/epoll/poller.hpp"
-#include "io/kernel.hpp"
+#include "io/kernel_messages.hpp"
 #include "io/op_queue.hpp"
 #include "rondo/io/driver.hpp"
 
@@ -32,7 +32,11 @@ class EpollDriver final : public Driver {
   void submit(Operation& op) override;
   void cancel(Operation& op) override;
   std::size_t wait(Wait how, TimePoint deadline) override;
-  void wake() noexcept override { wake_.fire(); }
+  void wake() noexcept override {
+    check_process();
+    wake_.fire();
+  }
+  int pollable_fd() override;
   std::int64_t time(Clock clock) noexcept override { return kernel::read_clock(clock); }
   void random(ByteSpan into) noexcept override { kernel::fill_random(into); }
   Probe probe() const override;
@@ -54,6 +58,7 @@ class EpollDriver final : public Driver {
   void enqueue(Operation& op) noexcept;
   void run_queue();
   bool collect(TimePoint deadline);
+  void leave_to_host(TimePoint deadline) noexcept;
   void on_event(const epoll_event& event);
 
   void run(Operation& op);
@@ -63,6 +68,10 @@ class EpollDriver final : public Driver {
   std::int32_t attempt_connect(ConnectOp& op);
   std::int32_t attempt_send(SendOp& op);
   std::int32_t attempt_send_message(SendMessageOp& op);
+  std::int32_t attempt_send_zero_copy(SendZeroCopyOp& op);
+  std::int32_t attempt_send_datagram(SendDatagramOp& op);
+  std::int32_t attempt_recv_message(RecvMessageOp& op);
+  std::int32_t attempt_send_file(SendFileOp& op);
   std::int32_t attempt_read(ReadOp& op);
   std::int32_t attempt_write(WriteOp& op);
   std::int32_t attempt_poll(PollOp& op);
@@ -79,6 +88,7 @@ class EpollDriver final : public Driver {
   Poller poller_;
   kernel::WakeFd wake_;
   kernel::Signals signals_;
+  kernel::Reserve reserve_;
   bool signal_in_flight_ = false;
   bool skipped_collect_ = false;
   std::uint64_t in_flight_ = 0;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "io/kernel.hpp"
 #include "rondo/base/error.hpp"
@@ -60,15 +61,30 @@ int Poller::wait_until(TimePoint deadline) noexcept {
 }
 
 int Poller::wait_with_timer(TimePoint deadline) noexcept {
-  if (!timer_) {
-    timer_.reset(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-    if (!timer_ || watch(timer_.get(), false) < 0) return -1;
-  }
-  // A time of zero would disarm the timer.
-  const std::int64_t at = std::max<std::int64_t>(deadline.time_since_epoch().count(), 1);
-  const itimerspec when{.it_interval = {}, .it_value = to_timespec(at)};
-  if (::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr) < 0) return -1;
+  if (make_timer() < 0) return -1;
+  arm_timer(deadline);
   return ::epoll_wait(fd_.get(), events_, k_events_per_wait, -1);
+}
+
+int Poller::make_timer() noexcept {
+  if (timer_) return 0;
+  UniqueFd made(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!made) return -errno;
+  if (const int error = watch(made.get(), false); error < 0) return error;
+  timer_ = std::move(made);
+  return 0;
+}
+
+void Poller::arm_timer(TimePoint deadline) noexcept {
+  // One that has gone off is set anew: the same deadline may be waited for twice.
+  if (deadline == timer_at_ && deadline == k_no_deadline) return;
+  timer_at_ = deadline;
+  itimerspec when{};  // All zero disarms it.
+  // A time of zero would too.
+  if (deadline != k_no_deadline)
+    when.it_value = to_timespec(std::max<std::int64_t>(deadline.time_since_epoch().count(), 1));
+  // Cannot fail: the time is valid and the descriptor a timer.
+  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &when, nullptr);
 }
 
 }  // namespace rondo::io::epoll

@@ -33,6 +33,11 @@ class Poller {
   std::span<const epoll_event> events(int count) const noexcept {
     return {events_, static_cast<std::size_t>(count)};
   }
+  /// For a host that polls fd(): makes the timer that arm_timer() sets. 0 or a negated errno.
+  int make_timer() noexcept;
+  /// fd() becomes readable at the deadline; k_no_deadline: by itself never. After make_timer().
+  void arm_timer(TimePoint deadline) noexcept;
+  int fd() const noexcept { return fd_.get(); }
   bool has_precise_waits() const noexcept { return precise_; }
 
  private:
@@ -43,6 +48,7 @@ class Poller {
 
   UniqueFd fd_;
   UniqueFd timer_;
+  TimePoint timer_at_ = k_no_deadline;
   bool precise_;
   epoll_event events_[k_events_per_wait];
 };

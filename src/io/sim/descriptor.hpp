@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -24,6 +25,11 @@ struct Descriptor final : Socket, std::enable_shared_from_this<Descriptor> {
   std::unique_ptr<Listener> listener;
   std::shared_ptr<Connection> connection;
   std::shared_ptr<Dial> dial;
+  std::unique_ptr<OpenFile> file;
+  std::shared_ptr<Child> child;
+  bool is_null = false;  ///< /dev/null
+  std::unique_ptr<Mailbox> mailbox;
+  std::map<SocketOption, int> options;  ///< set, of those that change nothing here
   int side = 0;
   std::vector<Operation*> ops;  ///< in flight here, in the order of submission
 };

@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "io/sim/connection.hpp"
+#include "io/sim/disk.hpp"
 #include "io/sim/endpoint.hpp"
+#include "io/sim/mailbox.hpp"
 #include "rondo/base/time.hpp"
 #include "rondo/io/sim_faults.hpp"
 
@@ -44,6 +46,8 @@ struct Host {
   std::uint64_t boots = 0;  ///< processes it has had: each has random numbers of its own
   std::uint16_t next_port = 32'768;
   std::vector<Listener*> listeners;
+  std::unique_ptr<Disk> disk;  ///< survives its processes
+  std::vector<Mailbox*> mailboxes;
 
   bool has_family(Family family) const noexcept;
   bool owns(const Ip& ip) const noexcept;
@@ -66,7 +70,8 @@ struct Dial {
 
 class Network {
  public:
-  explicit Network(World& world) : world_(world) {}
+  explicit Network(World& world) : world_(world), post_(world) {}
+  Post& post() noexcept { return post_; }
 
   // Listening. Negated errno on failure; `listener.bound` gets its port.
   int listen(Host& host, Listener& listener);
@@ -106,6 +111,7 @@ class Network {
   std::shared_ptr<Connection> make(Connection::Kind kind, int a, int b);
 
   World& world_;
+  Post post_;
   std::map<std::pair<int, int>, SimLink> links_;
   std::set<std::pair<int, int>> cuts_;  ///< (from, to): nothing passes
   std::map<std::uint64_t, std::weak_ptr<Connection>> connections_;

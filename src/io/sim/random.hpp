@@ -39,7 +39,7 @@ class TraceHash {
 
 class Random {
  public:
-  enum Stream : std::uint64_t { k_scheduler = 1, k_network, k_workload, k_faults, k_user };
+  enum Stream : std::uint64_t { k_scheduler = 1, k_network, k_workload, k_faults, k_user, k_disk };
 
   Random(std::uint64_t seed, std::uint64_t stream) noexcept {
     std::uint64_t mix = seed ^ (stream * 0xd1342543de82ef95ULL);

@@ -40,10 +40,12 @@ void SimDriver::close(int fd) {
   const auto descriptor = std::move(descriptors_[static_cast<std::size_t>(fd - first_fd_)]);
   --open_;
   descriptor->owner = nullptr;
+  if (descriptor->child) std::exchange(descriptor->child, nullptr)->owner = nullptr;
   if (descriptor->listener) {
     world_.network().unlisten(host_, *descriptor->listener);
     descriptor->listener = nullptr;
   }
+  if (descriptor->mailbox) world_.network().post().unbind(host_, *descriptor->mailbox);
   if (descriptor->dial) world_.network().abandon(*std::exchange(descriptor->dial, nullptr));
   if (descriptor->connection) {
     std::exchange(descriptor->connection, nullptr)->close(descriptor->side);
@@ -101,6 +103,7 @@ void SimDriver::crash(Crash how) {
   for (auto& [lane, jobs] : lanes_) {
     for (const PendingJob& job : std::exchange(jobs, {})) finish(*job.op, -ENETDOWN);
   }
+  end_files();
   close_all(how == Crash::power);
 }
 

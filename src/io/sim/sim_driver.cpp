@@ -24,8 +24,7 @@ namespace {
 constexpr std::uint8_t k_settled = 1;  // driver_flags: the terminal completion is due
 constexpr int k_first_fd = 1 << 20;
 constexpr int k_fds_per_host = 1 << 16;
-// 2026-01-01T00:00:00Z, where simulated wall clocks begin.
-constexpr std::int64_t k_wall_start = 1'767'225'600'000'000'000;
+constexpr int k_fds_per_loop_index = 1 << 26;  // Beyond those of a thousand hosts.
 // A loop that turns so often without time moving waits for something that never comes.
 constexpr std::uint64_t k_idle_turns_max = 5'000'000;
 
@@ -38,8 +37,11 @@ SimDriver::SimDriver(World& world, Host& host, const SimDriverSetup& setup)
       setup_(setup),
       user_random_(world.seed() + static_cast<std::uint64_t>(host.index) + (host.boots++ << 32),
                    Random::k_user),
-      first_fd_(k_first_fd + host.index * k_fds_per_host),
-      self_(std::make_shared<SimDriver*>(this)) {}
+      first_fd_(k_first_fd + host.index * k_fds_per_host +
+                setup.loop_index * k_fds_per_loop_index),
+      self_(std::make_shared<SimDriver*>(this)) {
+  handle_files();
+}
 
 SimDriver::SimDriver(const SimDriverOptions& options)
     : Driver(options.buffer_count, options.buffer_size),
@@ -48,10 +50,13 @@ SimDriver::SimDriver(const SimDriverOptions& options)
       host_(world_.add_host(options.host, options.addresses)),
       user_random_(options.seed, Random::k_user),
       first_fd_(k_first_fd),
-      self_(std::make_shared<SimDriver*>(this)) {}
+      self_(std::make_shared<SimDriver*>(this)) {
+  handle_files();
+}
 
 SimDriver::~SimDriver() {
-  RONDO_ASSERT(in_flight_ == 0, "a simulated driver was destroyed with operations in flight");
+  RONDO_ASSERT(in_flight_ == 0 || inherited(),
+               "a simulated driver was destroyed with operations in flight");
   close_all(false);
 }
 
@@ -209,7 +214,7 @@ void SimDriver::deadlock() {
 
 std::int64_t SimDriver::time(Clock clock) noexcept {
   if (clock == Clock::monotonic) return world_.now();
-  return k_wall_start + world_.now() + host_.wall_offset.count();
+  return world_.wall_time(host_);
 }
 
 void SimDriver::random(ByteSpan into) noexcept {
@@ -223,7 +228,7 @@ void SimDriver::random(ByteSpan into) noexcept {
 
 Probe SimDriver::probe() const {
   return {.name = "sim",
-          .features = "virtual time, seeded order, in-memory network, fault injection",
+          .features = "virtual time, seeded order, in-memory network and disk, fault injection",
           .has_threads = false,
           .has_names = true};
 }

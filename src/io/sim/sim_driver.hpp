@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "io/sim/child.hpp"
 #include "io/sim/world.hpp"
 #include "rondo/io/driver.hpp"
 #include "rondo/io/sim_faults.hpp"
@@ -51,6 +52,7 @@ struct SimDriverSetup {
   std::uint32_t buffer_size = 4'096;
   std::size_t descriptors_max = 65'536;  ///< at the limit: -EMFILE
   bool stepped = false;                  ///< somebody else moves the clock
+  int loop_index = 0;                    ///< which loop of its host's process it serves
 };
 
 class SimDriver final : public Driver {
@@ -75,6 +77,10 @@ class SimDriver final : public Driver {
   void raise(int signal);
   /// Ends of a pipe: [0] reads, [1] writes. 0 or a negated errno.
   int make_pipe(int fds[2]);
+  /// A descriptor that reads as ended and takes whatever is written.
+  int open_null();
+  /// Who plays the programs that are spawned here.
+  void set_programs(Programs programs);
   /// Two connected stream sockets of this host.
   int make_pair(int fds[2]);
   enum class Crash : std::uint8_t {
@@ -82,7 +88,9 @@ class SimDriver final : public Driver {
     power,    ///< peers see silence until the host is back
   };
   /// semantics.md 37: what is in flight or submitted from now on is void: it does nothing and
-  /// ends with -ENETDOWN (close with 0). Not with -ECANCELED, which nobody asked for.
+  /// ends with -ENETDOWN (close with 0). What the disk keeps is its owner's to say, once for all
+  /// loops of the process (Disk::end_process, Disk::lose_power). Not with -ECANCELED, which nobody
+  /// asked for.
   void crash(Crash how);
 
   World& world() noexcept { return world_; }
@@ -104,6 +112,12 @@ class SimDriver final : public Driver {
     EventQueue::Id event;
   };
 
+  struct PendingFile {
+    Operation* op;
+    int fd;
+    EventQueue::Id event;
+  };
+
   // Starting (sim_submit.cpp).
   void start(Operation& op);
   void start_on_descriptor(Operation& op, int fd);
@@ -113,13 +127,34 @@ class SimDriver final : public Driver {
   void start_job(JobOp& op);
   void start_resolve(ResolveOp& op);
   std::int32_t immediate(Operation& op);
+  std::int32_t spawn(SpawnOp& op);
+  std::int32_t kill_child(const KillChildOp& op);
   std::int32_t listen(ListenOp& op);
   std::int32_t shutdown(const ShutdownOp& op);
   std::int32_t socket_name(SocketNameOp& op);
-  std::int32_t socket_option(const SocketOptionOp& op);
+  std::int32_t socket_option(SocketOptionOp& op);
+  std::int32_t kept_option(Descriptor& descriptor, SocketOptionOp& op);
+  std::int32_t refuse(const RefuseOp& op);
   std::int32_t look_up(ResolveOp& op);
   bool withdraw(Operation& op);
   bool withdraw_job(JobOp& op);
+
+  // Files (sim_files.cpp).
+  void handle_files() noexcept;
+  void start_file(Operation& op);
+  void run_file(Operation& op);
+  std::int32_t on_disk(Operation& op);
+  std::int32_t on_names(Operation& op);
+  std::int32_t open_file(OpenOp& op);
+  OpenFile* find_file(int fd) noexcept;
+  bool withdraw_file(Operation& op);
+  void end_files();
+
+  // Datagrams (sim_datagrams.cpp).
+  std::int32_t datagram_socket(const DatagramSocketOp& op);
+  bool advance_send_datagram(Descriptor& descriptor, SendDatagramOp& op);
+  bool advance_recv_message(Descriptor& descriptor, RecvMessageOp& op);
+  std::int32_t mailbox_option(Mailbox& mailbox, SocketOptionOp& op);
 
   // Descriptors (sim_descriptors.cpp).
   Descriptor* find(int fd) noexcept;
@@ -138,6 +173,7 @@ class SimDriver final : public Driver {
   bool advance_send(Descriptor& descriptor, Operation& op);
   bool advance_read(Descriptor& descriptor, ReadOp& op);
   bool advance_poll(Descriptor& descriptor, PollOp& op);
+  bool advance_wait_child(Descriptor& descriptor, WaitChildOp& op);
   void arm_lane(std::uint32_t lane);
   void take_signals();
   bool interrupted(Operation& op);
@@ -173,6 +209,9 @@ class SimDriver final : public Driver {
   std::uint64_t raised_ = 0;  // Bit n - 1 for signal n.
   std::map<std::uint32_t, std::deque<PendingJob>> lanes_;
   std::vector<PendingName> names_;
+  std::vector<PendingFile> files_;
+  Programs programs_;
+  std::int32_t last_pid_ = 1'000;
   std::shared_ptr<SimDriver*> self_;  // Events hold it weakly: they may outlive the driver.
 };
 

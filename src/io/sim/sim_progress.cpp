@@ -18,11 +18,14 @@ Direction direction_of(OpKind kind) noexcept {
   switch (kind) {
     case OpKind::accept:
     case OpKind::recv:
+    case OpKind::recv_message:
     case OpKind::read:
       return Direction::in;
     case OpKind::connect:
     case OpKind::send:
     case OpKind::send_message:
+    case OpKind::send_zero_copy:
+    case OpKind::send_datagram:
     case OpKind::write:
       return Direction::out;
     default:
@@ -35,6 +38,9 @@ template <class F>
 void each_slice(const Operation& op, F&& use) {
   if (op.kind == OpKind::send) {
     const auto& send = static_cast<const SendOp&>(op);
+    use(ByteView(send.data, send.size));
+  } else if (op.kind == OpKind::send_zero_copy) {
+    const auto& send = static_cast<const SendZeroCopyOp&>(op);
     use(ByteView(send.data, send.size));
   } else if (op.kind == OpKind::write) {
     use(static_cast<const WriteOp&>(op).from);
@@ -95,14 +101,21 @@ bool SimDriver::advance(Descriptor& descriptor, Operation& op) {
       return advance_recv(descriptor, static_cast<RecvOp&>(op));
     case OpKind::connect:
       return advance_connect(descriptor, static_cast<ConnectOp&>(op));
+    case OpKind::send_datagram:
+      return advance_send_datagram(descriptor, static_cast<SendDatagramOp&>(op));
+    case OpKind::recv_message:
+      return advance_recv_message(descriptor, static_cast<RecvMessageOp&>(op));
     case OpKind::send:
     case OpKind::send_message:
+    case OpKind::send_zero_copy:
     case OpKind::write:
       return advance_send(descriptor, op);
     case OpKind::read:
       return advance_read(descriptor, static_cast<ReadOp&>(op));
     case OpKind::poll:
       return advance_poll(descriptor, static_cast<PollOp&>(op));
+    case OpKind::wait_child:
+      return advance_wait_child(descriptor, static_cast<WaitChildOp&>(op));
     default:
       return false;  // The others do not wait on a descriptor.
   }
@@ -160,6 +173,9 @@ bool SimDriver::advance_connect(Descriptor& descriptor, ConnectOp& op) {
 }
 
 bool SimDriver::advance_send(Descriptor& descriptor, Operation& op) {
+  if (descriptor.is_null) {
+    return finish(op, static_cast<std::int32_t>(static_cast<WriteOp&>(op).from.size()));
+  }
   Connection& connection = *descriptor.connection;
   if (const int error = connection.send_state(descriptor.side)) return finish(op, error);
   std::size_t wanted = 0;
@@ -181,6 +197,7 @@ bool SimDriver::advance_send(Descriptor& descriptor, Operation& op) {
 }
 
 bool SimDriver::advance_read(Descriptor& descriptor, ReadOp& op) {
+  if (descriptor.is_null) return finish(op, 0);
   Connection& connection = *descriptor.connection;
   if (op.into.empty()) return finish(op, 0);
   const std::size_t size = std::min(op.into.size(), connection.readable(descriptor.side));
@@ -194,7 +211,11 @@ bool SimDriver::advance_read(Descriptor& descriptor, ReadOp& op) {
 
 bool SimDriver::advance_poll(Descriptor& descriptor, PollOp& op) {
   std::uint32_t holds = 0;
-  if (descriptor.listener) {
+  if (descriptor.is_null) {
+    holds = k_readable | k_writable;
+  } else if (descriptor.child) {
+    if (descriptor.child->ended) holds |= k_readable;
+  } else if (descriptor.listener) {
     if (!descriptor.listener->queue.empty()) holds |= k_readable;
   } else if (const Connection* connection = descriptor.connection.get()) {
     const int side = descriptor.side;
@@ -206,6 +227,11 @@ bool SimDriver::advance_poll(Descriptor& descriptor, PollOp& op) {
     if (connection->space(side) > 0 || broken || peer_gone) holds |= k_writable;
     if (broken || peer_gone) holds |= k_hang_up;
     if (is_pipe) holds &= ~(side == 0 ? k_readable : k_writable);
+  } else if (descriptor.file) {
+    holds = k_readable | k_writable;  // As poll(2) says of every regular file.
+  } else if (const Mailbox* mailbox = descriptor.mailbox.get()) {
+    holds = k_writable;
+    if (!mailbox->queue.empty() || mailbox->error != 0) holds |= k_readable;
   } else if (!descriptor.dial) {
     holds = k_hang_up;
   }

@@ -20,15 +20,18 @@ constexpr int k_backlog_max = 4'096;  // net.core.somaxconn
 
 // What a read-like or send-like operation may not be done to; 0 when it may.
 std::int32_t refuse_stream_op(const Descriptor& descriptor, OpKind kind) {
-  const bool sends = kind == OpKind::send || kind == OpKind::send_message;
+  const bool sends = kind == OpKind::send || kind == OpKind::send_message ||
+                     kind == OpKind::send_zero_copy;
   const bool writes = sends || kind == OpKind::write;
+  if (descriptor.is_null) return sends || kind == OpKind::recv ? -ENOTSOCK : 0;
   if (!descriptor.connection) return writes ? -EPIPE : -ENOTCONN;
   if (descriptor.connection->kind() != Connection::Kind::pipe) return 0;
   if (sends || kind == OpKind::recv) return -ENOTSOCK;
   return writes == (descriptor.side == 0) ? 0 : -EBADF;
 }
 
-std::int32_t refuse(const Descriptor& descriptor, const Operation& op) {
+std::int32_t objection(const Descriptor& descriptor, const Operation& op) {
+  if (descriptor.file && op.kind != OpKind::poll) return -ENOTSOCK;
   switch (op.kind) {
     case OpKind::accept:
       return descriptor.listener ? 0 : -EINVAL;
@@ -39,8 +42,13 @@ std::int32_t refuse(const Descriptor& descriptor, const Operation& op) {
       if (static_cast<const WriteOp&>(op).offset >= 0) return -ESPIPE;
       return refuse_stream_op(descriptor, op.kind);
     case OpKind::poll:
+    case OpKind::wait_child:
       return 0;
+    case OpKind::send_datagram:
+    case OpKind::recv_message:
+      return descriptor.mailbox ? 0 : -EOPNOTSUPP;  // Descriptors are not passed here.
     default:
+      if (descriptor.mailbox) return -EOPNOTSUPP;
       return refuse_stream_op(descriptor, op.kind);
   }
 }
@@ -57,12 +65,22 @@ void SimDriver::start(Operation& op) {
       return start_on_descriptor(op, static_cast<SendOp&>(op).fd);
     case OpKind::send_message:
       return start_on_descriptor(op, static_cast<SendMessageOp&>(op).fd);
+    case OpKind::send_zero_copy:
+      return start_on_descriptor(op, static_cast<SendZeroCopyOp&>(op).fd);
+    case OpKind::send_datagram:
+      return start_on_descriptor(op, static_cast<SendDatagramOp&>(op).fd);
+    case OpKind::recv_message:
+      return start_on_descriptor(op, static_cast<RecvMessageOp&>(op).fd);
+    case OpKind::send_file:
+      return void(finish(op, -ENOTSUP));
     case OpKind::read:
       return start_on_descriptor(op, static_cast<ReadOp&>(op).fd);
     case OpKind::write:
       return start_on_descriptor(op, static_cast<WriteOp&>(op).fd);
     case OpKind::poll:
       return start_on_descriptor(op, static_cast<PollOp&>(op).fd);
+    case OpKind::wait_child:
+      return start_on_descriptor(op, static_cast<WaitChildOp&>(op).fd);
     case OpKind::connect:
       return start_connect(static_cast<ConnectOp&>(op));
     case OpKind::close:
@@ -74,7 +92,7 @@ void SimDriver::start(Operation& op) {
     case OpKind::resolve:
       return start_resolve(static_cast<ResolveOp&>(op));
     default:
-      if (!handles(op.kind)) finish(op, -ENOTSUP);
+      if (is_file_op(op.kind)) return start_file(op);
       break;  // Immediate: see below.
   }
 }
@@ -82,7 +100,9 @@ void SimDriver::start(Operation& op) {
 void SimDriver::start_on_descriptor(Operation& op, int fd) {
   Descriptor* descriptor = find(fd);
   if (!descriptor) return void(finish(op, -EBADF));
-  if (const std::int32_t error = refuse(*descriptor, op)) return void(finish(op, error));
+  const bool moves_bytes = op.kind == OpKind::read || op.kind == OpKind::write;
+  if (descriptor->file && moves_bytes) return start_file(op);
+  if (const std::int32_t error = objection(*descriptor, op)) return void(finish(op, error));
   descriptor->ops.push_back(&op);
   touch(*descriptor);
 }
@@ -107,6 +127,9 @@ void SimDriver::start_close(CloseOp& op) {
   if (!descriptor) return void(finish(op, -EBADF));
   RONDO_ASSERT(descriptor->ops.empty(),
                "a descriptor is closed while operations on it are in flight: cancel them first");
+  RONDO_ASSERT(std::none_of(files_.begin(), files_.end(),
+                            [&](const PendingFile& file) { return file.fd == op.fd; }),
+               "a file is closed while operations on it are in flight: cancel them first");
   close(op.fd);
   finish(op, 0);
 }
@@ -128,7 +151,14 @@ void SimDriver::start_job(JobOp& op) {
 
 void SimDriver::start_resolve(ResolveOp& op) {
   const bool fails = world_.chance("resolve", world_.faults().resolve_fail_per_mille);
-  const Duration delay = fails ? k_resolve_timeout : 2 * world_.faults().link.latency;
+  const HostName* known = world_.find_name(op.name);
+  Duration delay = fails ? k_resolve_timeout : 2 * world_.faults().link.latency;
+  if (known && !fails) {
+    // Both families: as long as the slower answer takes.
+    const bool v4 = op.family != AddressFamily::v6;
+    const bool v6 = op.family != AddressFamily::v4;
+    delay += std::max(v4 ? known->v4_delay : Duration{}, v6 ? known->v6_delay : Duration{});
+  }
   if (delay == Duration::zero()) return void(finish(op, look_up(op)));
   const auto event = world_.at(world_.now() + delay.count(), [this, &op, fails] {
     std::erase_if(names_, [&](const PendingName& name) { return name.op == &op; });
@@ -146,7 +176,13 @@ std::int32_t SimDriver::look_up(ResolveOp& op) {
     found = {Ip::loopback(Family::v4), Ip::loopback(Family::v6)};
   } else if (const Host* host = world_.find_host(op.name)) {
     found = host->addresses;
+  } else if (const HostName* known = world_.find_name(op.name)) {
+    found = known->addresses;
   }
+  std::erase_if(found, [&](const Ip& ip) {
+    const auto other = op.family == AddressFamily::v4 ? Family::v6 : Family::v4;
+    return op.family != AddressFamily::any && ip.family == other;
+  });
   if (found.empty()) return -ENOENT;
   const std::size_t count = std::min(found.size(), op.found.size());
   for (std::size_t i = 0; i < count; ++i) {
@@ -169,6 +205,9 @@ bool SimDriver::withdraw_job(JobOp& op) {
 bool SimDriver::withdraw(Operation& op) {
   if (op.kind == OpKind::job) return withdraw_job(static_cast<JobOp&>(op));
   if (op.kind == OpKind::signal) return std::erase(signals_, static_cast<SignalOp*>(&op)) > 0;
+  const bool on_disk = std::any_of(files_.begin(), files_.end(),
+                                   [&](const PendingFile& file) { return file.op == &op; });
+  if (on_disk) return withdraw_file(op);
   if (op.kind == OpKind::resolve) {
     const auto found = std::find_if(names_.begin(), names_.end(),
                                     [&](const PendingName& name) { return name.op == &op; });
@@ -197,6 +236,20 @@ std::int32_t SimDriver::immediate(Operation& op) {
       return socket_name(static_cast<SocketNameOp&>(op));
     case OpKind::socket_option:
       return socket_option(static_cast<SocketOptionOp&>(op));
+    case OpKind::spawn:
+      return spawn(static_cast<SpawnOp&>(op));
+    case OpKind::kill_child:
+      return kill_child(static_cast<const KillChildOp&>(op));
+    case OpKind::make_pipe:
+      return make_pipe(static_cast<MakePipeOp&>(op).fds);
+    case OpKind::block_signals:
+      return 0;  // raise() keeps every signal anyway.
+    case OpKind::terminal:
+      return -ENOTSUP;
+    case OpKind::datagram_socket:
+      return datagram_socket(static_cast<DatagramSocketOp&>(op));
+    case OpKind::refuse:
+      return refuse(static_cast<RefuseOp&>(op));
     default:
       return -EINVAL;
   }
@@ -242,6 +295,13 @@ std::int32_t SimDriver::socket_name(SocketNameOp& op) {
     op.address = descriptor->listener->bound.to_address();
     return 0;
   }
+  if (const Mailbox* mailbox = descriptor->mailbox.get()) {
+    Endpoint name = op.peer ? mailbox->peer : mailbox->bound;
+    if (op.peer && name.family() == Family::none) return -ENOTCONN;
+    name.ip.family = mailbox->family;
+    op.address = name.to_address();
+    return 0;
+  }
   const Connection* connection = descriptor->connection.get();
   if (!connection) return -ENOTCONN;
   if (connection->kind() == Connection::Kind::pipe) return -ENOTSOCK;
@@ -251,14 +311,75 @@ std::int32_t SimDriver::socket_name(SocketNameOp& op) {
   return 0;
 }
 
-std::int32_t SimDriver::socket_option(const SocketOptionOp& op) {
-  const Descriptor* descriptor = find(op.fd);
+std::int32_t SimDriver::socket_option(SocketOptionOp& op) {
+  Descriptor* descriptor = find(op.fd);
   if (!descriptor) return -EBADF;
   const Connection* connection = descriptor->connection.get();
-  if (!connection) return 0;
-  if (connection->kind() == Connection::Kind::pipe) return -ENOTSOCK;
-  const bool is_tcp = connection->kind() == Connection::Kind::tcp;
-  return op.option == SocketOption::no_delay && !is_tcp ? -EOPNOTSUPP : 0;
+  if (connection && connection->kind() == Connection::Kind::pipe) return -ENOTSOCK;
+  const bool is_local = (connection && connection->kind() == Connection::Kind::local) ||
+                        (descriptor->mailbox && descriptor->mailbox->family == Family::local);
+  if (op.option == SocketOption::peer_credentials) {
+    if (!op.get || !is_local) return op.get ? -EOPNOTSUPP : -ENOPROTOOPT;
+    // Every simulated process is the one that simulates it; its number is its host's.
+    op.value = 1'000 + host_.index;
+    op.more[0] = op.more[1] = 1'000;
+    return 0;
+  }
+  const bool is_tcp = connection && connection->kind() == Connection::Kind::tcp;
+  const bool for_tcp = op.option == SocketOption::no_delay ||
+                       op.option == SocketOption::user_timeout ||
+                       op.option == SocketOption::keep_alive_idle ||
+                       op.option == SocketOption::keep_alive_interval ||
+                       op.option == SocketOption::keep_alive_count;
+  if (for_tcp && !is_tcp && !descriptor->listener) return -EOPNOTSUPP;
+  if (descriptor->mailbox) {
+    const std::int32_t result = mailbox_option(*descriptor->mailbox, op);
+    if (result != -ENOPROTOOPT) return result;
+  }
+  return kept_option(*descriptor, op);
+}
+
+/// Options without an effect in here: what was set is what is read back.
+std::int32_t SimDriver::kept_option(Descriptor& descriptor, SocketOptionOp& op) {
+  if (op.option == SocketOption::bind_device) return -ENODEV;  // Hosts have no named devices.
+  if (op.option == SocketOption::join_group || op.option == SocketOption::leave_group) {
+    return -ENOPROTOOPT;
+  }
+  if (!op.get) {
+    descriptor.options[op.option] = op.value;
+    return 0;
+  }
+  const auto at = descriptor.options.find(op.option);
+  if (at != descriptor.options.end()) {
+    op.value = at->second;
+    return 0;
+  }
+  const bool is_ip = descriptor.connection || descriptor.listener || descriptor.mailbox;
+  switch (op.option) {
+    case SocketOption::no_delay: op.value = is_ip ? 1 : 0; break;
+    case SocketOption::linger: op.value = -1; break;
+    case SocketOption::ttl: op.value = 64; break;
+    case SocketOption::keep_alive_idle: op.value = 7'200; break;
+    case SocketOption::keep_alive_interval: op.value = 75; break;
+    case SocketOption::keep_alive_count: op.value = 9; break;
+    case SocketOption::receive_buffer:
+    case SocketOption::send_buffer: op.value = 212'992; break;
+    default: op.value = 0; break;
+  }
+  return 0;
+}
+
+std::int32_t SimDriver::refuse(const RefuseOp& op) {
+  Descriptor* descriptor = find(op.fd);
+  if (!descriptor || !descriptor->listener) return -EBADF;
+  auto& queue = descriptor->listener->queue;
+  std::int32_t refused = 0;
+  while (!queue.empty() && static_cast<std::uint32_t>(refused) < op.max) {
+    queue.front()->close(1);
+    queue.pop_front();
+    ++refused;
+  }
+  return refused;
 }
 
 }  // namespace rondo::io::sim

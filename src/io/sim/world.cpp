@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rondo/base/assert.hpp"
+#include "rondo/base/simulation.hpp"
 
 namespace rondo::io {
 
@@ -38,7 +39,36 @@ SimFaults SimFaults::draw(std::uint64_t seed) {
   drawn.no_buffers_per_mille = rate(100);
   drawn.end_multishot_per_mille = rate(100);
   drawn.resolve_fail_per_mille = rate(50);
+  const SimDiskFaults disk = SimDiskFaults::draw(seed);
+  drawn.disk.latency = disk.latency;
+  drawn.disk.jitter = disk.jitter;
+  drawn.disk.short_read_per_mille = disk.short_read_per_mille;
+  drawn.disk.short_write_per_mille = disk.short_write_per_mille;
+  // Last: what was drawn before keeps its place in the seed's numbers.
+  drawn.link.loss_per_mille = rate(100);
+  drawn.link.duplicate_per_mille = rate(50);
+  drawn.link.reorder_per_mille = rate(200);
   return drawn;
+}
+
+SimDiskFaults SimDiskFaults::draw(std::uint64_t seed) {
+  // Of a stream of its own: a new fault here moves none of the network's.
+  sim::Random random(seed, sim::Random::k_disk);
+  const auto on = [&] { return random.below(2) == 0; };
+  const auto rate = [&](std::uint32_t most) {
+    return on() ? 1 + static_cast<std::uint32_t>(random.below(most)) : 0;
+  };
+  const auto up_to = [&](std::uint64_t most_us) {
+    return on() ? Duration(std::chrono::microseconds(random.below(most_us))) : Duration::zero();
+  };
+  return {.latency = up_to(5'000),
+          .jitter = up_to(20'000),
+          .read_error_per_mille = rate(5),
+          .write_error_per_mille = rate(10),
+          .sync_error_per_mille = rate(30),
+          .short_read_per_mille = rate(200),
+          .short_write_per_mille = rate(200),
+          .open_limit_per_mille = rate(20)};
 }
 
 namespace sim {
@@ -50,16 +80,32 @@ std::uint64_t hash_text(std::string_view text) noexcept {
   return hash.value();
 }
 
+// 2026-01-01T00:00:00Z, where simulated wall clocks begin.
+constexpr std::int64_t k_wall_start = 1'767'225'600'000'000'000;
+
+// The world that RONDO_FAULT sites of this thread ask: the youngest.
+constinit thread_local World* g_world = nullptr;
+
+bool code_fault(const char* name, std::uint32_t per_mille) {
+  return g_world->faults().code_faults && g_world->chance(name, per_mille);
+}
+
 }  // namespace
 
 World::World(std::uint64_t seed, const SimFaults& faults)
     : seed_(seed), faults_(faults), network_(*this) {
-  for (std::uint64_t stream = Random::k_scheduler; stream <= Random::k_user; ++stream) {
+  for (std::uint64_t stream = Random::k_scheduler; stream <= Random::k_disk; ++stream) {
     streams_.emplace_back(seed, stream);
   }
+  g_world = this;
+  rondo::detail::simulation.fault = code_fault;
 }
 
-World::~World() = default;
+World::~World() {
+  if (g_world != this) return;
+  g_world = nullptr;
+  rondo::detail::simulation.fault = nullptr;
+}
 
 void World::set_faults(const SimFaults& faults) {
   faults_ = faults;
@@ -69,6 +115,10 @@ void World::set_faults(const SimFaults& faults) {
 EventQueue::Id World::at(std::int64_t time, MoveFn<void()> action) {
   const std::uint64_t tie = faults_.shuffle ? 1 + choose(Random::k_scheduler, "tie", 1'000'000) : 0;
   return events_.add(std::max(time, now_), tie, std::move(action));
+}
+
+std::int64_t World::wall_time(const Host& host) const noexcept {
+  return k_wall_start + now_ + host.wall_offset.count();
 }
 
 void World::after(Duration delay, MoveFn<void()> action) {
@@ -111,6 +161,7 @@ Host& World::add_host(std::string name, const std::vector<std::string>& addresse
   Host& host = hosts_.emplace_back();
   host.index = static_cast<int>(hosts_.size()) - 1;
   host.name = std::move(name);
+  host.disk = std::make_unique<Disk>(*this);
   for (const std::string& text : addresses) {
     const auto ip = Ip::parse(text);
     RONDO_ASSERT(ip.has_value(), "a simulated host needs numeric addresses: \"10.0.0.1\"");
@@ -122,6 +173,13 @@ Host& World::add_host(std::string name, const std::vector<std::string>& addresse
 Host* World::find_host(std::string_view name) noexcept {
   for (Host& host : hosts_) {
     if (host.name == name) return &host;
+  }
+  return nullptr;
+}
+
+const HostName* World::find_name(std::string_view name) const noexcept {
+  for (const HostName& known : names_) {
+    if (known.name == name) return &known;
   }
   return nullptr;
 }

@@ -15,8 +15,10 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "io/sim/disk.hpp"
 #include "io/sim/endpoint.hpp"
 #include "io/sim/event_queue.hpp"
 #include "io/sim/network.hpp"
@@ -26,6 +28,14 @@
 #include "rondo/io/sim_faults.hpp"
 
 namespace rondo::io::sim {
+
+/// A name of the simulated host table beside those of the hosts, and how long its answers take.
+struct HostName {
+  std::string name;
+  std::vector<Ip> addresses;
+  Duration v4_delay{};
+  Duration v6_delay{};
+};
 
 class World {
  public:
@@ -39,8 +49,12 @@ class World {
   /// From now on; connections that exist are subject to it too.
   void set_faults(const SimFaults& faults);
 
+  void set_disk_faults(const SimDiskFaults& disk) noexcept { faults_.disk = disk; }
+
   // Time.
   std::int64_t now() const noexcept { return now_; }
+  /// What a host's wall clock shows, in ns since 1970.
+  std::int64_t wall_time(const Host& host) const noexcept;
   EventQueue::Id at(std::int64_t time, MoveFn<void()> action);
   /// Runs `action` after `delay`, at once when there is none.
   void after(Duration delay, MoveFn<void()> action);
@@ -57,6 +71,11 @@ class World {
     return per_mille != 0 && choose(Random::k_faults, site, 1'000) < per_mille;
   }
 
+  /// The same of the disks' own stream.
+  bool disk_chance(std::string_view site, std::uint32_t per_mille) {
+    return per_mille != 0 && choose(Random::k_disk, site, 1'000) < per_mille;
+  }
+
   // The trace.
   void record(std::uint64_t host, std::uint64_t what, std::uint64_t size);
   std::uint64_t trace_hash() const noexcept { return trace_.value(); }
@@ -64,6 +83,8 @@ class World {
   // Hosts.
   Host& add_host(std::string name, const std::vector<std::string>& addresses);
   Host* find_host(std::string_view name) noexcept;
+  void add_name(HostName name) { names_.push_back(std::move(name)); }
+  const HostName* find_name(std::string_view name) const noexcept;
   std::deque<Host>& hosts() noexcept { return hosts_; }
   Network& network() noexcept { return network_; }
 
@@ -79,6 +100,7 @@ class World {
   TraceHash trace_;
   EventQueue events_;
   std::deque<Host> hosts_;  // A deque: a Host's address stays when others are added.
+  std::vector<HostName> names_;
   Network network_;
 };
 

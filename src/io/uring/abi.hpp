@@ -8,6 +8,7 @@
 #include <liburing.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include "rondo/io/buffer_pool.hpp"
 
@@ -15,6 +16,13 @@ namespace rondo::io::uring::abi {
 
 /// Linux 6.12: the time-out of io_uring_enter is a point of CLOCK_MONOTONIC.
 inline constexpr unsigned k_enter_abs_timer = 1U << 5;
+
+/// Linux 6.0: the completion says that the bytes of a zero-copy send are free again.
+inline constexpr unsigned k_cqe_notification = 1U << 3;
+/// Linux 6.9: ftruncate.
+inline constexpr std::uint8_t k_op_ftruncate = 55;
+/// Of renameat2(2); glibc shows it with _GNU_SOURCE in <stdio.h> only.
+inline constexpr unsigned k_rename_noreplace = 1;
 
 // The pool's ring is handed to the kernel as it is.
 static_assert(sizeof(BufferPool::Entry) == sizeof(io_uring_buf));

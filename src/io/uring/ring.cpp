@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "io/uring/ring.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <string_view>
+#include <utility>
 
 #include "io/kernel.hpp"
 #include "io/uring/abi.hpp"
+#include "io/uring/entries.hpp"
 #include "rondo/base/assert.hpp"
 
 namespace rondo::io::uring {
@@ -15,8 +19,9 @@ namespace {
 
 // Every operation of the driver; all are in Linux 5.6, a sandbox may still leave some out.
 constexpr int k_operations[] = {
-    IORING_OP_ACCEPT, IORING_OP_RECV,  IORING_OP_CONNECT,  IORING_OP_SEND,  IORING_OP_SENDMSG,
-    IORING_OP_READ,   IORING_OP_WRITE, IORING_OP_POLL_ADD, IORING_OP_CLOSE, IORING_OP_ASYNC_CANCEL};
+    IORING_OP_ACCEPT,  IORING_OP_RECV,         IORING_OP_CONNECT, IORING_OP_SEND,
+    IORING_OP_SENDMSG, IORING_OP_READ,         IORING_OP_WRITE,   IORING_OP_POLL_ADD,
+    IORING_OP_CLOSE,   IORING_OP_ASYNC_CANCEL, IORING_OP_TIMEOUT, IORING_OP_TIMEOUT_REMOVE};
 
 __kernel_timespec to_timespec(std::int64_t ns) noexcept {
   return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
@@ -36,6 +41,7 @@ int Ring::open(unsigned entries, BufferPool& buffers) {
   if (error == 0) error = check_operations();
   if (error == 0) error = register_buffers(buffers);
   if (error == 0) probe_newer_features();
+  if (error == 0) register_file_slots();
   return error;
 }
 
@@ -65,6 +71,7 @@ int Ring::check_operations() {
   if (!probe) return -ENOSYS;
   const bool complete = std::ranges::all_of(
       k_operations, [probe](int op) { return io_uring_opcode_supported(probe, op) != 0; });
+  file_kinds_ = uring::file_kinds(*probe, !newer_features_masked());
   io_uring_free_probe(probe);
   return complete ? 0 : -ENOSYS;
 }
@@ -74,6 +81,14 @@ int Ring::register_buffers(BufferPool& buffers) {
   registration.ring_addr = reinterpret_cast<std::uint64_t>(buffers.ring());
   registration.ring_entries = buffers.count();
   return io_uring_register_buf_ring(&ring_, &registration, 0);
+}
+
+/// Without the table (a small RLIMIT_NOFILE, a sandbox) whole files are read by workers.
+void Ring::register_file_slots() {
+  const auto opens = std::uint64_t{1} << static_cast<unsigned>(OpKind::open);
+  if ((file_kinds_ & opens) == 0 || entries() < k_chain_links) return;
+  if (io_uring_register_files_sparse(&ring_, k_file_slots) < 0) return;
+  file_kinds_ |= std::uint64_t{1} << static_cast<unsigned>(OpKind::read_whole_file);
 }
 
 void Ring::probe_newer_features() {
@@ -94,6 +109,12 @@ Ring::~Ring() {
   io_uring_register_sync_cancel(&ring_, &all);
   io_uring_unregister_buf_ring(&ring_, 0);
   io_uring_queue_exit(&ring_);
+}
+
+void Ring::abandon() noexcept {
+  // By hand: io_uring_queue_exit() would unmap whatever stands where the queues stand in the
+  // parent, and cancelling would reach the parent's operations.
+  if (std::exchange(open_, false)) ::close(ring_.ring_fd);
 }
 
 unsigned Ring::publish() noexcept {

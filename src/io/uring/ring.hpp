@@ -15,6 +15,9 @@
 
 namespace rondo::io::uring {
 
+/// Places in the ring's table of open files: read_whole_file operations under way at a time.
+inline constexpr unsigned k_file_slots = 64;
+
 class Ring {
  public:
   Ring() = default;
@@ -28,6 +31,8 @@ class Ring {
 
   /// A free submission entry, or null when the queue is full.
   io_uring_sqe* try_entry() noexcept { return io_uring_get_sqe(&ring_); }
+  /// Entries that can be had before the queue is full.
+  unsigned room() const noexcept { return io_uring_sq_space_left(&ring_); }
   /// Entries that the kernel has not taken yet.
   unsigned pending() const noexcept {
     return ring_.sq.sqe_tail - __atomic_load_n(ring_.sq.khead, __ATOMIC_ACQUIRE);
@@ -63,8 +68,19 @@ class Ring {
     }
   }
 
+  /// The kernel adds to this eventfd with each completion and each task work that brings one.
+  int register_event(int fd) noexcept { return io_uring_register_eventfd(&ring_, fd); }
+  /// There are completions that reap() would take.
+  bool has_completions() const noexcept {
+    return *ring_.cq.khead != __atomic_load_n(ring_.cq.ktail, __ATOMIC_ACQUIRE);
+  }
+  /// In a child process: closes its copy of the descriptor. Its queues were not inherited.
+  void abandon() noexcept;
+
   bool is_open() const noexcept { return open_; }
   bool has_absolute_timeouts() const noexcept { return absolute_timeouts_; }
+  /// Bits (1 << kind) of the file operations that the kernel's ring does.
+  std::uint64_t file_kinds() const noexcept { return file_kinds_; }
   unsigned entries() const noexcept { return *ring_.sq.kring_entries; }
 
  private:
@@ -72,12 +88,14 @@ class Ring {
   int check_operations();
   int register_buffers(BufferPool& buffers);
   void probe_newer_features();
+  void register_file_slots();
   unsigned publish() noexcept;
   int enter(unsigned submit, unsigned wait) noexcept;
 
   io_uring ring_{};
   bool open_ = false;
   bool absolute_timeouts_ = false;
+  std::uint64_t file_kinds_ = 0;
   unsigned enter_flags_ = IORING_ENTER_GETEVENTS;
 };
 

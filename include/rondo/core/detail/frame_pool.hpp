@@ -27,18 +27,9 @@ struct FramePool {
   static constexpr std::size_t k_max = 4160;  ///< larger blocks come from operator new
 
   static void* take(std::size_t size) {
-    ++live;
-#ifdef RONDO_POOL_OFF
-    return take_under_address_sanitizer(size);
-#else
-    if (size > k_max) [[unlikely]] return ::operator new(size);
-    const std::size_t index = (size + k_step - 1) / k_step;
-    if (void* block = free_lists[index]) [[likely]] {
-      free_lists[index] = *static_cast<void**>(block);
-      return block;
-    }
-    return refill(index);
-#endif
+    void* const block = find(size);
+    ++live;  // After: a bad_alloc takes nothing.
+    return block;
   }
   static void give(void* block, std::size_t size) noexcept {
     --live;
@@ -58,6 +49,20 @@ struct FramePool {
   static inline constinit thread_local unsigned long refills = 0;
 
  private:
+  static void* find(std::size_t size) {
+#ifdef RONDO_POOL_OFF
+    return take_under_address_sanitizer(size);
+#else
+    if (size > k_max) [[unlikely]] return ::operator new(size);
+    const std::size_t index = (size + k_step - 1) / k_step;
+    if (void* block = free_lists[index]) [[likely]] {
+      free_lists[index] = *static_cast<void**>(block);
+      return block;
+    }
+    return refill(index);
+#endif
+  }
+
   // Only one of the two is in the library: code built with AddressSanitizer and a library built
   // without it (or the reverse) would give blocks to the wrong allocator, and do not link.
   static void* take_under_address_sanitizer(std::size_t size);

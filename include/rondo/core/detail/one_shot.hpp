@@ -10,6 +10,7 @@
 #include <coroutine>
 #include <cstdint>
 
+#include "rondo/base/simulation.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/task.hpp"
 #include "rondo/io/operation.hpp"
@@ -36,6 +37,7 @@ struct OneShotAwaiter : Waiter {
     if (detail::cancelled(*this)) return strike(*this);
     park(*this, [](Waiter& waiter) noexcept {
       Loop::current().driver().cancel(static_cast<OneShotAwaiter&>(waiter).op);
+      if (planted(PlantedBug::free_op_at_cancel)) strike(waiter);
     });
     Loop::current().driver().submit(op);
   }
@@ -43,8 +45,10 @@ struct OneShotAwaiter : Waiter {
  private:
   void complete(std::int32_t value) noexcept {
     result = value;
-    if (value < 0 && detail::cancelled(*this)) strike(*this);
-    else wake(*this);
+    if (value < 0 && detail::cancelled(*this))
+      strike(*this);
+    else
+      wake(*this);
   }
 };
 

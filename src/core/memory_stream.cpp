@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Output waits in queue_ until the prepare phase, then moves into receive buffers of the other
 // side, as far as that has room. A large write is taken from where it is, behind the queue.
-#include "rondo/testing/memory_stream.hpp"
+#include "rondo/core/memory_stream.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -11,7 +11,7 @@
 
 #include "rondo/core/loop.hpp"
 
-namespace rondo::testing {
+namespace rondo {
 
 namespace {
 
@@ -52,7 +52,7 @@ class Side final : public ByteStream {
  protected:
   void start_read() noexcept override {}
   void consumed() noexcept override {}
-  bool start_write(rondo::detail::WriteWaiter& waiter) noexcept override {
+  bool start_write(detail::WriteWaiter& waiter) noexcept override {
     RONDO_ASSERT(!writer_, "one task at a time writes a stream");
     if (error_ != Errc{0} || (shut_ && !waiter.is_flush)) {
       waiter.error = error_ != Errc{0} ? error_ : Errc::closed;
@@ -65,10 +65,10 @@ class Side final : public ByteStream {
     writer_ = &waiter;
     return false;
   }
-  void cancel_write(rondo::detail::WriteWaiter& waiter) noexcept override {
+  void cancel_write(detail::WriteWaiter& waiter) noexcept override {
     if (waiter.started) error_ = Errc::broken;
     writer_ = nullptr;
-    rondo::detail::strike(waiter);
+    detail::strike(waiter);
   }
   Result<> queue_shared(const SharedBytes& message, std::size_t limit) noexcept override {
     if (error_ != Errc{0}) return Error(error_, "write");
@@ -79,10 +79,10 @@ class Side final : public ByteStream {
   }
 
  private:
-  bool is_large(const rondo::detail::WriteWaiter& waiter) const noexcept {
+  bool is_large(const detail::WriteWaiter& waiter) const noexcept {
     return waiter.started || (!waiter.is_flush && waiter.rest.size() > limits::cork_block.value);
   }
-  bool fits(const rondo::detail::WriteWaiter& waiter) const noexcept {
+  bool fits(const detail::WriteWaiter& waiter) const noexcept {
     return !is_large(waiter) && queue_.size() + waiter.rest.size() <= limits::cork_max.value;
   }
   /// Bytes that can move now.
@@ -108,7 +108,7 @@ class Side final : public ByteStream {
   }
   void settle() noexcept {
     if (writer_) {
-      rondo::detail::WriteWaiter& waiter = *writer_;
+      detail::WriteWaiter& waiter = *writer_;
       const bool large = is_large(waiter);
       const bool done = waiter.is_flush ? queue_.empty()
                         : large         ? waiter.rest.empty()
@@ -123,14 +123,14 @@ class Side final : public ByteStream {
 
   const MemoryPairOptions& options_;
   std::string queue_;
-  rondo::detail::WriteWaiter* writer_ = nullptr;
+  detail::WriteWaiter* writer_ = nullptr;
   Errc error_ = Errc{0};
   bool shut_ = false;
 };
 
 }  // namespace
 
-struct MemoryPair::State : rondo::detail::LoopHook {
+struct MemoryPair::State : detail::LoopHook {
   explicit State(const MemoryPairOptions& o)
       : options(o), first(pool, options), second(pool, options) {
     first.peer = &second;
@@ -162,4 +162,4 @@ void MemoryPair::reset() noexcept {
   state_->second.fail(Errc::connection_reset);
 }
 
-}  // namespace rondo::testing
+}  // namespace rondo

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rondo/net/send_file.hpp"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "net/socket.hpp"
+#include "rondo/core/detail/one_shot.hpp"
+
+namespace rondo::net {
+namespace {
+
+struct SendFileAwaiter : rondo::detail::OneShotAwaiter<io::SendFileOp> {
+  SendFileAwaiter(int to, int file, std::uint64_t offset, std::size_t size,
+                  rondo::detail::PromiseBase& parent) noexcept
+      : OneShotAwaiter(parent) {
+    op.fd = to;
+    op.file = file;
+    op.offset = static_cast<std::int64_t>(offset);
+    op.size = size;
+  }
+  std::int32_t await_resume() const noexcept { return result; }
+};
+struct [[nodiscard]] SendPart {
+  int to;
+  int file;
+  std::uint64_t offset;
+  std::size_t size;
+  SendFileAwaiter awaiter(rondo::detail::PromiseBase& parent) && noexcept {
+    return {to, file, offset, size, parent};
+  }
+};
+
+struct ReadAwaiter : rondo::detail::OneShotAwaiter<io::ReadOp> {
+  ReadAwaiter(int file, ByteSpan into, std::uint64_t offset,
+              rondo::detail::PromiseBase& parent) noexcept
+      : OneShotAwaiter(parent) {
+    op.fd = file;
+    op.into = into;
+    op.offset = static_cast<std::int64_t>(offset);
+  }
+  std::int32_t await_resume() const noexcept { return result; }
+};
+struct [[nodiscard]] ReadPart {
+  int file;
+  ByteSpan into;
+  std::uint64_t offset;
+  ReadAwaiter awaiter(rondo::detail::PromiseBase& parent) && noexcept {
+    return {file, into, offset, parent};
+  }
+};
+
+/// Breaks the stream when the frame is destroyed with a part of the file sent.
+struct Whole {
+  detail::Socket& socket;
+  std::uint64_t sent = 0;
+  bool done = false;
+  explicit Whole(detail::Socket& of) noexcept : socket(of) {}
+  Whole(const Whole&) = delete;
+  ~Whole() {
+    if (!done && sent > 0) socket.break_writing();
+  }
+};
+
+Error error_of(std::int32_t result) { return Error::from_errno(-result, "send_file"); }
+
+/// By reading and writing: what works with every file and every driver.
+Task<Result<>> copy_file(Stream& stream, int file, std::uint64_t offset, std::uint64_t length,
+                         std::uint64_t& sent) {
+  Loan block = Loan::of_size(limits::copy_block.value);
+  while (sent < length) {
+    const ByteSpan into = block.writable().first(
+        static_cast<std::size_t>(std::min<std::uint64_t>(length - sent, block.size())));
+    const std::int32_t got = co_await ReadPart{file, into, offset + sent};
+    if (got < 0) co_return error_of(got);
+    if (got == 0) break;
+    co_await stream.write_all(ByteView(into).first(static_cast<std::size_t>(got))).or_return();
+    sent += static_cast<std::uint64_t>(got);
+  }
+  co_return co_await stream.flush();
+}
+
+}  // namespace
+
+Task<Result<std::uint64_t>> send_file(Stream& stream, int descriptor, std::uint64_t offset,
+                                      std::uint64_t length) {
+  co_await stream.flush().or_return();  // What was written before goes before.
+  Whole whole(detail::StreamAccess::socket(stream));
+  while (whole.sent < length) {
+    const auto size = static_cast<std::size_t>(
+        std::min<std::uint64_t>(length - whole.sent, std::uint64_t{1} << 30));
+    const std::int32_t got =
+        co_await SendPart{stream.descriptor(), descriptor, offset + whole.sent, size};
+    if (got == -ENOTSUP) {
+      auto copied = co_await copy_file(stream, descriptor, offset, length, whole.sent);
+      if (!copied) co_return copied.error();
+      break;
+    }
+    if (got == -EINTR) continue;
+    if (got < 0) co_return error_of(got);
+    if (got == 0) break;  // The file ended before.
+    whole.sent += static_cast<std::uint64_t>(got);
+  }
+  whole.done = true;
+  co_return whole.sent;
+}
+
+}  // namespace rondo::net
