@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "rondo/fs/file.hpp"
+#include "rondo/io/file_ops.hpp"
 
 namespace rondo::fs {
 

@@ -16,7 +16,9 @@
 #include "rondo/base/bytes.hpp"
 #include "rondo/base/unique_fd.hpp"
 #include "rondo/io/driver.hpp"
+#include "rondo/io/file_ops.hpp"
 #include "rondo/io/operation.hpp"
+#include "rondo/io/socket_ops.hpp"
 
 namespace rondo::io::kernel {
 

@@ -7,6 +7,8 @@
 
 #include "io/kernel.hpp"
 
+#include "rondo/io/socket_ops.hpp"
+
 namespace rondo::io::kernel {
 
 // Immediate kinds; descriptors and counts, or negated errnos.

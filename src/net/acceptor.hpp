@@ -9,6 +9,7 @@
 #include "net/service.hpp"
 #include "rondo/core/detail/frame_pool.hpp"
 #include "rondo/core/detail/timer_wheel.hpp"
+#include "rondo/io/socket_ops.hpp"
 #include "rondo/net/socket.hpp"
 
 namespace rondo::net::detail {

@@ -6,6 +6,7 @@
 
 #include "net/immediate.hpp"
 #include "rondo/io/operation.hpp"
+#include "rondo/io/socket_ops.hpp"
 
 namespace rondo::net::detail {
 namespace {

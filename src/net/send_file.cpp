@@ -6,6 +6,7 @@
 
 #include "net/socket.hpp"
 #include "rondo/core/detail/one_shot.hpp"
+#include "rondo/io/file_ops.hpp"
 
 namespace rondo::net {
 namespace {

@@ -22,6 +22,7 @@
 #include "rondo/core/detail/timer_wheel.hpp"
 #include "rondo/core/stream.hpp"
 #include "rondo/io/operation.hpp"
+#include "rondo/io/socket_ops.hpp"
 #include "rondo/net/socket.hpp"
 
 namespace rondo::net::detail {

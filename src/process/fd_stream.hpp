@@ -19,6 +19,7 @@
 #include "rondo/core/detail/frame_pool.hpp"
 #include "rondo/core/detail/timer_wheel.hpp"
 #include "rondo/core/stream.hpp"
+#include "rondo/io/file_ops.hpp"
 #include "rondo/io/operation.hpp"
 
 namespace rondo::process::detail {

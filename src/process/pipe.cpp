@@ -5,6 +5,7 @@
 #include <array>
 
 #include "rondo/core/detail/one_shot.hpp"
+#include "rondo/io/file_ops.hpp"
 
 namespace rondo::process {
 

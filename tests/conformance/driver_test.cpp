@@ -7,6 +7,8 @@
 
 #include "driver_fixture.hpp"
 
+#include "rondo/io/socket_ops.hpp"
+
 namespace rondo::io::testing {
 namespace {
 

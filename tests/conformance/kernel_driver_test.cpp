@@ -14,6 +14,8 @@
 
 #include "driver_fixture.hpp"
 #include "rondo/base/error.hpp"
+#include "rondo/io/file_ops.hpp"
+#include "rondo/io/socket_ops.hpp"
 
 namespace rondo::io::testing {
 namespace {

@@ -9,6 +9,8 @@
 #include "every_driver.hpp"
 #include "net_pairs.hpp"
 
+#include "rondo/io/file_ops.hpp"
+
 namespace rondo::testing {
 namespace {
 

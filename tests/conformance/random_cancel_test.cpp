@@ -18,6 +18,7 @@
 #include "rondo/core/mutex.hpp"
 #include "rondo/core/offload.hpp"
 #include "rondo/core/when.hpp"
+#include "rondo/io/file_ops.hpp"
 #include "rondo/net/tcp.hpp"
 
 namespace rondo::testing {

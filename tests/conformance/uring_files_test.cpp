@@ -15,6 +15,8 @@
 
 #include "driver_fixture.hpp"
 
+#include "rondo/io/file_ops.hpp"
+
 namespace rondo::io::testing {
 namespace {
 

@@ -18,6 +18,7 @@
 #include "driver_fixture.hpp"
 #include "rondo/base/error.hpp"
 #include "rondo/base/log.hpp"
+#include "rondo/io/socket_ops.hpp"
 
 namespace rondo::io::testing {
 namespace {

@@ -19,6 +19,7 @@
 
 #include "io/sim/sim_driver.hpp"
 #include "rondo/io/driver.hpp"
+#include "rondo/io/socket_ops.hpp"
 
 namespace rondo::io::testing {
 

@@ -32,6 +32,7 @@
 #include "rondo/core/loop.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/core/sleep.hpp"
+#include "rondo/io/file_ops.hpp"
 #include "rondo/net/socket.hpp"
 
 namespace rondo::testing {

@@ -25,6 +25,7 @@
 #include "rondo/core/cancel.hpp"
 #include "rondo/core/task.hpp"
 #include "rondo/fs/file.hpp"
+#include "rondo/io/file_ops.hpp"
 
 namespace rondo::fs {
 

@@ -29,6 +29,7 @@
 #include "rondo/base/unique_fd.hpp"
 #include "rondo/core/task.hpp"
 #include "rondo/core/offload.hpp"
+#include "rondo/io/file_ops.hpp"
 #include "rondo/io/operation.hpp"
 
 namespace rondo::fs {

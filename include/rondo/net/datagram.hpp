@@ -24,6 +24,7 @@
 #include "rondo/core/detail/timer_wheel.hpp"
 #include "rondo/core/stream.hpp"
 #include "rondo/core/task.hpp"
+#include "rondo/io/socket_ops.hpp"
 #include "rondo/net/endpoint.hpp"
 
 namespace rondo::net {

@@ -14,6 +14,7 @@
 
 #include "rondo/base/result.hpp"
 #include "rondo/io/operation.hpp"
+#include "rondo/io/socket_ops.hpp"
 
 namespace rondo::net {
 

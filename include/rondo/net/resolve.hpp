@@ -15,6 +15,7 @@
 
 #include "rondo/base/result.hpp"
 #include "rondo/core/task.hpp"
+#include "rondo/io/socket_ops.hpp"
 #include "rondo/net/endpoint.hpp"
 
 namespace rondo::net {

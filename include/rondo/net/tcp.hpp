@@ -15,6 +15,7 @@
 
 #include "rondo/core/detail/one_shot.hpp"
 #include "rondo/core/task.hpp"
+#include "rondo/io/socket_ops.hpp"
 #include "rondo/net/endpoint.hpp"
 #include "rondo/net/socket.hpp"
 

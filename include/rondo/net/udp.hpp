@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "rondo/io/socket_ops.hpp"
 #include "rondo/net/datagram.hpp"
 
 namespace rondo::udp {

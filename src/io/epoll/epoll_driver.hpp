@@ -21,6 +21,8 @@
 #include "io/kernel_messages.hpp"
 #include "io/op_queue.hpp"
 #include "rondo/io/driver.hpp"
+#include "rondo/io/file_ops.hpp"
+#include "rondo/io/socket_ops.hpp"
 
 namespace rondo::io::epoll {
 

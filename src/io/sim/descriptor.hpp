@@ -9,6 +9,7 @@
 
 #include "io/sim/sim_driver.hpp"
 #include "rondo/io/operation.hpp"
+#include "rondo/io/socket_ops.hpp"
 
 namespace rondo::io::sim {
 

@@ -30,6 +30,7 @@
 #include "io/sim/inode.hpp"
 #include "rondo/base/bytes.hpp"
 #include "rondo/base/move_fn.hpp"
+#include "rondo/io/file_ops.hpp"
 
 namespace rondo::io::sim {
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "rondo/io/operation.hpp"
+#include "rondo/io/socket_ops.hpp"
 
 namespace rondo::io::sim {
 

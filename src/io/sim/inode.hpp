@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "rondo/io/file_ops.hpp"
 #include "rondo/io/operation.hpp"
 
 namespace rondo::io::sim {

@@ -27,7 +27,9 @@
 #include "io/sim/child.hpp"
 #include "io/sim/world.hpp"
 #include "rondo/io/driver.hpp"
+#include "rondo/io/file_ops.hpp"
 #include "rondo/io/sim_faults.hpp"
+#include "rondo/io/socket_ops.hpp"
 
 namespace rondo::io {
 

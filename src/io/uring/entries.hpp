@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "rondo/io/file_ops.hpp"
 #include "rondo/io/operation.hpp"
 
 namespace rondo::io::uring {

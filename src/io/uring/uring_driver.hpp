@@ -26,6 +26,8 @@
 #include "io/uring/ring.hpp"
 #include "rondo/base/unique_fd.hpp"
 #include "rondo/io/driver.hpp"
+#include "rondo/io/file_ops.hpp"
+#include "rondo/io/socket_ops.hpp"
 
 namespace rondo::io::uring {
 

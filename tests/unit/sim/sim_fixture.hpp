@@ -12,6 +12,8 @@
 #include "io/sim/endpoint.hpp"
 #include "io/sim/sim_driver.hpp"
 
+#include "rondo/io/socket_ops.hpp"
+
 namespace rondo::io::sim {
 
 using namespace std::chrono_literals;

@@ -11,6 +11,7 @@
 
 #include "rondo/core/scope.hpp"
 #include "rondo/core/sleep.hpp"
+#include "rondo/io/file_ops.hpp"
 
 namespace rondo::testing {
 namespace {
