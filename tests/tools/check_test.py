@@ -55,6 +55,11 @@ class CheckTest(unittest.TestCase):
         self.assertEqual(stage.failed, 1)
         self.assertIn("did not end in time", said)
 
+    def test_what_went_wrong_is_shown_wherever_it_stands_in_the_log(self):
+        log = ["quiet"] * 50 + ["tests/x_test.cpp:7: Failure", "Expected: 1"] + ["quiet"] * 50
+        self.assertEqual(check.telling(log)[2:4], ["tests/x_test.cpp:7: Failure", "Expected: 1"])
+        self.assertEqual(check.telling(["quiet"] * 50), ["quiet"] * 30)
+
     def test_a_missing_program_is_a_failure(self):
         stage, _ = self.stage(lambda s: s.cases([os.path.join(self.folder.name, "none")]))
         self.assertEqual(stage.failed, 1)
