@@ -9,8 +9,8 @@
 namespace rondo::detail {
 namespace {
 
-/// What a stop posts. Its bracket owns it, but for the time from the post to the delivery: one whose
-/// task ends meanwhile outlives the bracket and frees itself.
+/// What a stop posts. Its bracket owns it, but for the time from the post to the delivery: one
+/// whose task ends meanwhile outlives the bracket and frees itself.
 struct StopNote : Ready {
   Chain* chain = nullptr;  ///< null: the task has ended. The loop's.
   bool posted = false;     ///< the callback's; the loop's once that has posted or cannot run
