@@ -79,4 +79,6 @@
 #include "rondo/process/pty.hpp"
 #include "rondo/process/signal.hpp"
 #include "rondo/process/stream.hpp"
+#include "rondo/tls/context.hpp"
+#include "rondo/tls/stream.hpp"
 #include "rondo/ws/socket.hpp"

@@ -86,11 +86,11 @@ Result<> believe(SSL_CTX* context, const std::string& authorities) {
 
 int select_protocol(SSL* ssl, const unsigned char** out, unsigned char* out_size,
                     const unsigned char* offered, unsigned offered_size, void*) {
-  const Connection* connection = Connection::of(ssl);
-  for (const std::string& name : connection->state->alpn()) {
-    for (unsigned at = 0; at + 1 + offered[at] <= offered_size; at += 1U + offered[at]) {
-      if (offered[at] != name.size() || std::memcmp(offered + at + 1, name.data(), name.size()) != 0)
-        continue;
+  const std::string_view list(reinterpret_cast<const char*>(offered), offered_size);
+  for (const std::string& name : Connection::of(ssl)->state->alpn()) {
+    // Each stands behind a byte that says its length; OpenSSL has checked that all are whole.
+    for (std::size_t at = 0; at < list.size(); at += 1 + offered[at]) {
+      if (list.substr(at + 1, offered[at]) != name) continue;
       *out = offered + at + 1;
       *out_size = offered[at];
       return SSL_TLSEXT_ERR_OK;

@@ -344,7 +344,8 @@ TEST_P(Tls, garbage_in_the_middle_breaks_the_stream) {
         tls::accept(server(), std::ref(below.second())));
     tls::Stream near = std::move(a).or_throw();
     tls::Stream far = std::move(b).or_throw();
-    (co_await below.first().write_all(std::string_view("\x17\x03\x03\x00\x05wrong", 10))).or_throw();
+    const std::string_view record("\x17\x03\x03\x00\x05wrong", 10);
+    (co_await below.first().write_all(record)).or_throw();
     EXPECT_EQ((co_await far.read()).error(), Errc::protocol_error);
     EXPECT_EQ((co_await far.write_all("x")).error(), Errc::protocol_error);
   });
