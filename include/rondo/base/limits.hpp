@@ -126,6 +126,9 @@ inline constexpr Limit list_entries_max{"list_entries_max", 1'048'576, "entries"
 inline constexpr Limit walk_depth_max{"walk_depth_max", 256, "directories", AtLimit::reject,
                                       "nested directories that walk and remove_tree enter"};
 
+inline constexpr Limit watch_pair_wait{"watch_pair_wait", 20, "ms", AtLimit::report,
+                                       "the second half of a rename seen by a Watcher"};
+
 // Processes.
 inline constexpr Limit capture_max{"capture_max", 16'777'216, "bytes", AtLimit::close,
                                    "output of a captured program; more kills it"};
