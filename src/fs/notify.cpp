@@ -134,7 +134,9 @@ Result<int> Watcher::State::watch(const std::string& path, WatchOptions options,
   op.path = path.c_str();
   op.mask = mask_of(options);
   if (!is_root) op.mask |= IN_ONLYDIR | IN_DONT_FOLLOW;
-  if (op.ask() == -ENOSPC) return Error(Errc::no_space, "watch (fs.inotify.max_user_watches)", path);
+  if (op.ask() == -ENOSPC) {
+    return Error(Errc::no_space, "watch (fs.inotify.max_user_watches)", path);
+  }
   if (op.result < 0) return error_of(op.result, "watch", path);
   const int number = op.result;
   // The same file by another path: the kernel has one watch for both, and so have we.

@@ -130,7 +130,8 @@ TEST_P(Notify, recursive_watching_follows_directories_that_come_and_go) {
     disk::remove_all(at + "new");
     write(at + "2");
     EXPECT_THAT(co_await until(watcher, at, "2"),
-                ::testing::IsSupersetOf({"removed new/deep/a", "removed new/deep/", "removed new/"}));
+                ::testing::IsSupersetOf(
+                    {"removed new/deep/a", "removed new/deep/", "removed new/"}));
     EXPECT_EQ(watcher.statistics().watches, 1u);
   });
 }
