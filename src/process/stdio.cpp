@@ -9,7 +9,7 @@ namespace {
 
 Result<PipeStream> standard(int read_from, int write_to, const char* name) {
   // A simulated host has no terminal: its descriptors 0 to 2 are whatever it opened first.
-  if (Loop::current().driver().probe().name == "sim") return Error(Errc::not_supported, name);
+  if (!Loop::current().driver().probe().has_threads) return Error(Errc::not_supported, name);
   if (write_to >= 0) {
     if (auto ignored = ignore_sigpipe(); !ignored) return ignored.error();
   }

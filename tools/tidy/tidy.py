@@ -314,6 +314,36 @@ def rule_words(tree):
                     yield path, number, f"'{m.group(0)}': {why}"
 
 
+LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
+
+
+def named_in(text):
+    """The last identifiers of `a::b<T>`, `c(x)`, `d, e` in a link's text."""
+    for quoted in re.findall(r"`([^`]+)`", text):
+        for word in re.split(r"[,\s]+", quoted):
+            name = re.split(r"[<({\"]", word)[0].split("::")[-1]
+            if re.fullmatch(r"[A-Za-z_]\w*", name):
+                yield name
+
+
+def rule_links(tree):
+    """A document's links lead somewhere, and a header that is linked has the names in the link."""
+    for path in tree.paths((".md",)):
+        fenced = False
+        for number, line in enumerate(tree.text(path).splitlines(), 1):
+            fenced ^= line.startswith("```")
+            for text, target in [] if fenced else LINK.findall(line):
+                if "://" in target or target.startswith("mailto:"):
+                    continue
+                to = os.path.normpath(os.path.join(os.path.dirname(path), target))
+                if to not in tree.files and to not in tree.folders:
+                    yield path, number, f"{target} is linked and not there"
+                elif to.endswith(".hpp"):
+                    for name in named_in(text):
+                        if not re.search(rf"\b{name}\b", tree.text(to)):
+                            yield path, number, f"{to} knows no {name}"
+
+
 def rule_spdx(tree):
     for path in tree.files:
         is_code = os.path.splitext(path)[1] in SPDX_NEEDED or os.path.basename(path) == "CMakeLists.txt"
@@ -408,7 +438,7 @@ def rule_preprocessed(tree, cxx):
 
 
 RULES = {"layers": rule_layers, "cycles": rule_cycles, "public-headers": rule_public_headers,
-         "sizes": rule_sizes, "words": rule_words, "spdx": rule_spdx, "listing": rule_listing}
+         "sizes": rule_sizes, "words": rule_words, "links": rule_links, "spdx": rule_spdx, "listing": rule_listing}
 
 
 def run_rules(tree, rules):

@@ -147,6 +147,14 @@ class TidyTest(unittest.TestCase):
             self.write("docs/x.md", words + "\n")
             self.assertEqual(len(self.found("words")), 1, words)
 
+    def test_a_link_to_nowhere_and_to_a_header_without_the_name_is_found(self):
+        self.write("docs/a.md", "[b](b.md) [`Thing<T>`](../include/rondo/base/t.hpp) [c](https://c.org)\n")
+        self.write("include/rondo/base/t.hpp", HEADER)
+        found = self.found("links")
+        self.assertEqual(len(found), 2)
+        self.assertIn("b.md is linked and not there", found[0])
+        self.assertIn("knows no Thing", found[1])
+
     def test_a_missing_spdx_line_is_found(self):
         self.write("src/base/x.cpp", "int x;\n")
         self.assert_finds("spdx", "SPDX")
