@@ -64,6 +64,7 @@
 #include "rondo/fs/dir.hpp"
 #include "rondo/fs/file.hpp"
 #include "rondo/fs/notify.hpp"
+#include "rondo/http/client.hpp"
 #include "rondo/http/server.hpp"
 #include "rondo/http/sse.hpp"
 #include "rondo/io/driver.hpp"

@@ -215,4 +215,63 @@ Result<UrlView> parse_url(std::string_view text) {
   return made;
 }
 
+namespace {
+
+/// RFC 3986, section 5.2.4, on a path that begins with a slash. What is encoded stays encoded.
+std::string remove_dot_segments(std::string_view path) {
+  std::vector<std::string_view> kept;
+  bool is_folder = false;
+  for (PathSegments left(path); auto segment = left.next();) {
+    is_folder = *segment == "." || *segment == "..";
+    if (*segment == ".." && !kept.empty()) kept.pop_back();
+    if (!is_folder) kept.push_back(*segment);
+  }
+  std::string made;
+  for (const std::string_view segment : kept) made.append("/").append(segment);
+  if (is_folder || made.empty()) made += '/';
+  return made;
+}
+
+/// "http://a:1" of "http://a:1/b?c".
+std::string_view origin_of(std::string_view url) {
+  return url.substr(0, std::min(url.find_first_of("/?#", url.find("://") + 3), url.size()));
+}
+
+Result<std::string> normalised(std::string_view url) {
+  const auto parts = parse_url(url);
+  if (!parts) return bad("resolve url", url);
+  std::string made(origin_of(url));
+  made += remove_dot_segments(parts->path);
+  if (!parts->query.empty()) made.append("?").append(parts->query);
+  return made;
+}
+
+}  // namespace
+
+Result<std::string> resolve_reference(std::string_view base, std::string_view reference) {
+  auto from = parse_url(base);
+  if (!from) return from.error();
+  reference = reference.substr(0, reference.find('#'));
+  if (!std::ranges::all_of(reference, is_target_byte)) return bad("resolve url", reference);
+  const std::size_t colon = reference.find_first_of(":/?");
+  const bool absolute = colon != std::string_view::npos && reference[colon] == ':' &&
+                        is_scheme(reference.substr(0, colon));
+  if (absolute) return normalised(reference);
+  if (reference.starts_with("//"))
+    return normalised(std::string(from->scheme).append(":").append(reference));
+  const std::string_view origin = origin_of(base);
+  const std::size_t question = std::min(reference.find('?'), reference.size());
+  const std::string_view path = reference.substr(0, question);
+  std::string made(origin);
+  if (path.starts_with('/')) {
+    made += path;
+  } else if (!path.empty()) {
+    made.append(from->path.substr(0, from->path.rfind('/') + 1)).append(path);
+  } else {
+    made += from->path;
+    if (reference.empty() && !from->query.empty()) made.append("?").append(from->query);
+  }
+  return normalised(made.append(reference.substr(question)));
+}
+
 }  // namespace rondo::proto

@@ -30,6 +30,10 @@ void check_url(std::string_view text) {
     require(!url->authority.host.empty() && !url->path.empty());
     require(url->path.front() == '/' && url->query.size() < text.size());
   }
+  if (const Result<std::string> whole = resolve_reference("http://host/a/b?c", text)) {
+    require(parse_url(*whole).has_value());
+    require(*resolve_reference(*whole, "") == *whole);  // What is resolved stays as it is.
+  }
   if (const Result<Authority> authority = parse_authority(text))
     require(text.starts_with(authority->host));
 }

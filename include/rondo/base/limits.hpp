@@ -175,6 +175,23 @@ inline constexpr Limit http_keep_alive{"http_keep_alive", 60'000, "ms", AtLimit:
                                        "an idle connection is closed"};
 inline constexpr Limit http_write_timeout{"http_write_timeout", 30'000, "ms", AtLimit::close,
                                           "the peer must take some of the answer"};
+inline constexpr Limit http_client_connections_max{
+    "http_client_connections_max", 256, "connections", AtLimit::wait, "connections of one client"};
+inline constexpr Limit http_client_per_origin_max{"http_client_per_origin_max", 8, "connections",
+                                                  AtLimit::wait,
+                                                  "connections of one client to one server"};
+inline constexpr Limit http_redirects_max{"http_redirects_max", 10, "redirects", AtLimit::reject,
+                                          "redirects followed for one request"};
+inline constexpr Limit http_retries_max{"http_retries_max", 2, "retries", AtLimit::report,
+                                        "times a request that may be repeated is sent again"};
+inline constexpr Limit http_retry_delay{"http_retry_delay", 200, "ms", AtLimit::wait,
+                                        "before the first repetition; doubled for each"};
+inline constexpr Limit http_connect_timeout{"http_connect_timeout", 10'000, "ms", AtLimit::close,
+                                            "a client's connection must stand"};
+inline constexpr Limit http_answer_timeout{"http_answer_timeout", 30'000, "ms", AtLimit::close,
+                                           "the head of an answer must be complete"};
+inline constexpr Limit http_answer_max{"http_answer_max", 67'108'864, "bytes", AtLimit::reject,
+                                       "an answer's body that is read whole"};
 inline constexpr Limit ws_message_max{"ws_message_max", 1'048'576, "bytes", AtLimit::close,
                                       "one WebSocket message over all its fragments: 1009"};
 inline constexpr Limit ws_queue_max{"ws_queue_max", 262'144, "bytes", AtLimit::reject,

@@ -273,6 +273,8 @@ class ByteStream {
 
   /// Bytes received and not yet read.
   std::size_t unread() const noexcept { return unread_bytes_; }
+  /// A read() would not wait: bytes are there, or the end, or an error, that was received.
+  bool readable() const noexcept { return unread_bytes_ > 0 || ended(); }
 
   /// Has bytes accepted for sending.
   /// - **Completes** up to 4 KiB (limits::cork_block) at once, copied; while more than cork_max
@@ -351,7 +353,6 @@ class ByteStream {
   friend detail::PeekAwaiter;
   friend detail::ExactAwaiter;
 
-  bool readable() const noexcept { return unread_bytes_ > 0 || ended(); }
   bool notify_reader() noexcept;
   void link_buffer(std::uint16_t buffer, std::size_t size) noexcept;
   bool append_to_last(std::uint16_t buffer, std::size_t size) noexcept;

@@ -86,6 +86,11 @@ struct UrlView {
 /// hold (controls, space, non-ASCII, `"`, `<`, `>`).
 Result<UrlView> parse_url(std::string_view text);
 
+/// `reference` (a Location field, a link) as an absolute URL, seen from `base` (RFC 3986, section
+/// 5.2): "../c?d" from "http://a/b/x/y" is "http://a/b/c?d". Without its fragment.
+/// Errors: invalid_argument when `base` is no absolute URL or the reference no URL.
+Result<std::string> resolve_reference(std::string_view base, std::string_view reference);
+
 /// True for the bytes a request target or URL may hold as they are: visible ASCII without
 /// `"`, `#`, `<` and `>`. Browsers leave `[]{}|^` and the backtick of queries unencoded.
 bool is_target_byte(char c) noexcept;

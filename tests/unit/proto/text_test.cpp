@@ -67,6 +67,35 @@ TEST(Url, PathsThatTryToLeaveTheRootAreRefused) {
   EXPECT_EQ(normalise_path("/...").or_throw(), "/...");
 }
 
+TEST(Url, ReferencesAreResolvedAsTheRfcsExamplesSay) {
+  // RFC 3986, sections 5.4.1 and 5.4.2; fragments are dropped.
+  const char* const rows[][2] = {
+      {"http:h", ""},          {"g", "/b/c/g"},           {"./g", "/b/c/g"},
+      {"g/", "/b/c/g/"},       {"/g", "/g"},              {"?y", "/b/c/d;p?y"},
+      {"g?y", "/b/c/g?y"},     {"#s", "/b/c/d;p?q"},      {"g#s", "/b/c/g"},
+      {";x", "/b/c/;x"},       {"g;x?y#s", "/b/c/g;x?y"}, {"", "/b/c/d;p?q"},
+      {".", "/b/c/"},          {"./", "/b/c/"},           {"..", "/b/"},
+      {"../", "/b/"},          {"../g", "/b/g"},          {"../..", "/"},
+      {"../../g", "/g"},       {"../../../g", "/g"},      {"/./g", "/g"},
+      {"/../g", "/g"},         {"g.", "/b/c/g."},         {"..g", "/b/c/..g"},
+      {"./../g", "/b/g"},      {"./g/.", "/b/c/g/"},      {"g/../h", "/b/c/h"},
+      {"g?y/../x", "/b/c/g?y/../x"}};
+  for (const auto& [reference, path] : rows) {
+    auto got = resolve_reference("http://a/b/c/d;p?q", reference);
+    if (*path == '\0') {
+      EXPECT_FALSE(got) << reference;
+      continue;
+    }
+    EXPECT_EQ(std::move(got).or_throw(), "http://a" + std::string(path)) << reference;
+  }
+  EXPECT_EQ(resolve_reference("https://a", "//g:8/x").or_throw(), "https://g:8/x");
+  EXPECT_EQ(resolve_reference("http://a?b", "").or_throw(), "http://a/?b");
+  EXPECT_EQ(resolve_reference("http://a/b", "https://c/../d").or_throw(), "https://c/d");
+  for (const char* bad : {"x y", "\x01", "http://", "javascript:alert(1)", "//"})
+    EXPECT_FALSE(resolve_reference("http://a/", bad)) << bad;
+  EXPECT_FALSE(resolve_reference("/no/base", "x"));
+}
+
 TEST(Url, QueriesAndSegmentsComeInOrder) {
   std::string seen;
   for (QueryReader left("a=1&b&&=c&d=e=f"); auto pair = left.next();)

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Client: HTTP/1.1 requests over TCP, TLS, Unix sockets and proxies (RFC 9110, RFC 9112).
+//
+//   http::Client client;                                          // one for each loop
+//   auto page = co_await client.get("https://example.org/").or_throw();
+//   if (page.status() == 200) store((co_await page.read_all()).or_throw());
+//   auto made = co_await client.send({.method = "POST", .url = url, .body = json});
+//
+// Connections are kept and used again; at most per_origin_max to one server and connections_max
+// in all, further requests wait. Redirects are followed, requests that may be repeated are, and
+// every phase has its own time-out; bound the whole by with_timeout.
+// What an answer says is read piece by piece, or whole up to a limit. An Answer that is dropped
+// before its end closes its connection.
+// It refuses what would change how the message is framed: Content-Length, Transfer-Encoding,
+// Connection and Host are its own fields. URLs with user information are refused: use
+// basic_authorization().
+// Lifetime: a Client outlives its requests and their Answers. Thread rule: one client per loop.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "rondo/base/limits.hpp"
+#include "rondo/base/memory.hpp"
+#include "rondo/base/move_fn.hpp"
+#include "rondo/base/result.hpp"
+#include "rondo/base/time.hpp"
+#include "rondo/core/task.hpp"
+#include "rondo/proto/http1.hpp"
+#include "rondo/tls/context.hpp"
+
+namespace rondo::http {
+
+namespace detail {
+struct ClientState;
+struct ClientExchange;
+}  // namespace detail
+
+struct Header {
+  std::string name;
+  std::string value;
+};
+
+/// "Basic ..." for an Authorization or Proxy-Authorization field (RFC 7617).
+std::string basic_authorization(std::string_view user, std::string_view password);
+
+struct ClientOptions {
+  /// Whom to believe; empty: a context of its own with the system's authorities.
+  std::optional<tls::Context> tls = {};
+  std::size_t connections_max = limits::http_client_connections_max.value;
+  std::size_t per_origin_max = limits::http_client_per_origin_max.value;
+  std::size_t redirects_max = limits::http_redirects_max.value;  ///< 0: none is followed
+  /// Times a request that may be repeated (GET, HEAD, OPTIONS, PUT, DELETE, with a whole body) is
+  /// sent again: after a connection that failed before the answer, after 502, 503 and 504.
+  std::size_t retries_max = limits::http_retries_max.value;
+  /// Before the first repetition; doubled for each, with some chance. Retry-After is heeded up to
+  /// ten times as long as the last of them.
+  Duration retry_delay = std::chrono::milliseconds(limits::http_retry_delay.value);
+  /// Resolving and connecting, the proxy's answer included; a handshake has tls_handshake_timeout.
+  Duration connect_timeout = std::chrono::milliseconds(limits::http_connect_timeout.value);
+  /// From the sent request to the answer's head, and while a request is not taken.
+  Duration answer_timeout = std::chrono::milliseconds(limits::http_answer_timeout.value);
+  /// Between two pieces of the answer's body.
+  Duration body_timeout = std::chrono::milliseconds(limits::http_body_timeout.value);
+  /// An idle connection is closed.
+  Duration keep_alive = std::chrono::milliseconds(limits::http_keep_alive.value);
+  std::size_t head_max = limits::http_head_max.value;
+  std::size_t fields_max = limits::http_fields_max.value;
+  /// Sent as User-Agent; empty: none.
+  std::string user_agent = "rondo";
+  /// Requests whose URL has no scheme are for this one: "https://api.example.org/v1/".
+  std::string base_url = {};
+  /// "http://proxy:3128", for http and for https (by CONNECT); with proxy_authorization.
+  std::string http_proxy = {};
+  std::string https_proxy = {};
+  std::string proxy_authorization = {};
+  /// Hosts that are asked directly: "example.org" with all below it, "*" everybody.
+  std::vector<std::string> no_proxy = {};
+  /// Everything goes to this Unix socket, whatever host the URL names.
+  std::string unix_path = {};
+
+  /// Takes http_proxy, https_proxy (also upper case), NO_PROXY from the environment.
+  ClientOptions& proxies_from_environment();
+};
+
+struct ClientRequest {
+  std::string method = "GET";
+  std::string url = {};
+  std::vector<Header> headers = {};
+  std::string body = {};
+  /// A body made while it is sent: each call yields the next piece, an empty one ends it. Such a
+  /// request cannot be repeated.
+  MoveFn<Task<Result<std::string>>()> body_source = {};
+  /// The length of body_source, if it is known; else it is sent in chunks.
+  std::optional<std::uint64_t> body_size = {};
+};
+
+/// When each phase of the last attempt ended, from the beginning of send(); zero: there was none.
+struct ClientTimings {
+  Duration queued = Duration::zero();     ///< a connection was free, or could be made
+  Duration connected = Duration::zero();  ///< resolved and connected
+  Duration secured = Duration::zero();    ///< TLS
+  Duration sent = Duration::zero();       ///< the request was accepted
+  Duration head = Duration::zero();       ///< the answer's head is there
+  bool reused = false;                    ///< on a connection of before
+};
+
+/// An answer: its head, and its body as it comes.
+class [[nodiscard]] Answer {
+ public:
+  Answer(Answer&& other) noexcept : exchange_(std::exchange(other.exchange_, nullptr)) {}
+  Answer& operator=(Answer&& other) noexcept {
+    std::swap(exchange_, other.exchange_);
+    return *this;
+  }
+  ~Answer();
+
+  int status() const noexcept;
+  /// 200..299.
+  bool good() const noexcept { return status() / 100 == 2; }
+  const proto::ResponseHead& head() const noexcept;
+  std::string_view header(std::string_view name, std::string_view otherwise = {}) const noexcept {
+    return head().get(name, otherwise);
+  }
+  /// The URL that answered: after redirects not the one asked for.
+  std::string_view url() const noexcept;
+  std::size_t redirects() const noexcept;
+  const ClientTimings& timings() const noexcept;
+
+  /// Waits for the next piece of the body.
+  /// - **Completes** when a piece is there, at the body's end, or on an error. **Returns** 1..n
+  ///   bytes, valid until the next read; empty at the end, again and again.
+  /// - **Errors** timed_out (body_timeout), truncated (the server left inside the body),
+  ///   protocol_error (broken framing), the transport's. The connection is closed by then.
+  /// - **Cancel** loses nothing. **Lifetime** the answer outlives the await.
+  /// - **Concurrency** one reader. **Thread** the loop's.
+  Task<Result<ByteView>> read();
+  /// Reads the rest of the body.
+  /// - **Completes** at its end. **Returns** all of it. **Errors** those of read(); too_large
+  ///   beyond `max`, which closes the connection. **Cancel** loses what was read.
+  /// - **Lifetime**, **Concurrency**, **Thread** as read().
+  Task<Result<std::string>> read_all(std::size_t max = limits::http_answer_max.value);
+
+ private:
+  friend detail::ClientState;
+  friend class Client;
+  explicit Answer(detail::ClientExchange& exchange) noexcept : exchange_(&exchange) {}
+  detail::ClientExchange* exchange_;
+};
+
+/// Plain numbers, copied; the first two are of now, the others only grow.
+struct ClientStatistics {
+  std::size_t connections = 0;
+  std::size_t idle = 0;
+  std::uint64_t opened = 0;
+  std::uint64_t requests = 0;   ///< sent, repetitions and redirects included
+  std::uint64_t reused = 0;     ///< of them, on a connection of before
+  std::uint64_t retries = 0;
+  std::uint64_t redirects = 0;
+  std::uint64_t failed = 0;     ///< connections that failed, or answers that broke the protocol
+};
+
+class Client {
+ public:
+  explicit Client(ClientOptions options = {});
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  ~Client();
+
+  /// Sends a request and waits for the answer's head.
+  /// - **Completes** when it is there, redirects followed. **Returns** the Answer, whatever its
+  ///   status. **Errors** invalid_argument (URL, method, field); those of tcp::connect and
+  ///   tls::connect; timed_out with the phase; truncated (no answer came), protocol_error,
+  ///   too_large (the head); bad_message: too many redirects, or one that leads nowhere.
+  /// - **Cancel** closes the connection, whose server may have done what it was asked.
+  /// - **Lifetime** the client outlives it. **Concurrency** any number. **Thread** the loop's.
+  Task<Result<Answer>> send(ClientRequest request);
+  Task<Result<Answer>> get(std::string url) { return send({.url = std::move(url)}); }
+
+  ClientStatistics statistics() const noexcept;
+
+ private:
+  Owned<detail::ClientState> state_;
+};
+
+}  // namespace rondo::http
