@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fails where the tree breaks the house rules; standard library only.
 
-    tidy.py [--root DIR]             layers, cycles, public headers, sizes, words, SPDX, listing
+    tidy.py [--root DIR]             layers, cycles, public headers, sizes, words, SPDX, links, listing
     tidy.py --headers [--cxx CXX]    preprocessed size of every public header
 
 Prints one line a finding (file:line: rule: what), then `N passed, N failed` over the rules.
@@ -323,6 +323,28 @@ def rule_spdx(tree):
                 yield path, 1, "the SPDX line is missing at the top"
 
 
+def anchors(text):
+    """What a document's headings are called in links to them."""
+    heads = re.findall(r"^#+ +(.+?)\s*$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def rule_links(tree):
+    for path in tree.paths((".md",)):
+        text = re.sub(r"^```.*?^```|`[^`\n]*`", lambda m: re.sub(r"[^\n]", " ", m.group(0)), tree.text(path),
+                      flags=re.M | re.S)  # A lambda looks like a link.
+        for m in re.finditer(r"\]\(([^)\s]+)\)", text):
+            target, _, anchor = m.group(1).partition("#")
+            if re.match(r"[a-z]+:", target):
+                continue
+            there = os.path.normpath(os.path.join(os.path.dirname(path), target)) if target else path
+            line = text.count("\n", 0, m.start()) + 1
+            if there not in tree.files and there not in tree.folders:
+                yield path, line, f"{m.group(1)} leads nowhere"
+            elif anchor and there.endswith(".md") and anchor not in anchors(tree.text(there)):
+                yield path, line, f"{target or path} has no heading for #{anchor}"
+
+
 def house_listing(text):
     """{folder: names or None} from the ```house block of ARCHITECTURE.md.
 
@@ -408,7 +430,7 @@ def rule_preprocessed(tree, cxx):
 
 
 RULES = {"layers": rule_layers, "cycles": rule_cycles, "public-headers": rule_public_headers,
-         "sizes": rule_sizes, "words": rule_words, "spdx": rule_spdx, "listing": rule_listing}
+         "sizes": rule_sizes, "words": rule_words, "spdx": rule_spdx, "links": rule_links, "listing": rule_listing}
 
 
 def run_rules(tree, rules):

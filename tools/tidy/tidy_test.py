@@ -151,6 +151,18 @@ class TidyTest(unittest.TestCase):
         self.write("src/base/x.cpp", "int x;\n")
         self.assert_finds("spdx", "SPDX")
 
+    def test_a_link_that_leads_nowhere_is_found(self):
+        self.write("docs/a.md", "# A `b`, c\n[here](#a-b-c) [code](../src) [out](https://example.org/x)\n"
+                                "```cpp\n[](int gone) {}\n```\n`[&](gone)`\n")
+        self.assertEqual(self.found("links"), [])
+        self.write("docs/b.md", "[`x`](../include/rondo/base/gone.hpp)\n")
+        self.assert_finds("links", "gone.hpp leads nowhere")
+
+    def test_a_link_to_a_heading_that_is_gone_is_found(self):
+        self.write("docs/a.md", "# A\n")
+        self.write("docs/b.md", "[there](a.md#b)\n")
+        self.assert_finds("links", "a.md has no heading for #b")
+
     def test_a_header_that_is_not_listed_is_found(self):
         self.write("include/rondo/base/more.hpp", HEADER)
         self.assert_finds("listing", "base/more.hpp is in the tree but not listed")
