@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fails where the tree breaks the house rules; standard library only.
 
-    tidy.py [--root DIR]             layers, cycles, public headers, sizes, words, SPDX, links, listing
+    tidy.py [--root DIR]             layers, cycles, public headers, sizes, words, SPDX, listing
     tidy.py --headers [--cxx CXX]    preprocessed size of every public header
 
 Prints one line a finding (file:line: rule: what), then `N passed, N failed` over the rules.
@@ -314,6 +314,36 @@ def rule_words(tree):
                     yield path, number, f"'{m.group(0)}': {why}"
 
 
+LINK = re.compile(r"\[([^\]]*)\]\(([^)\s#]+)(?:#[^)\s]*)?\)")
+
+
+def named_in(text):
+    """The last identifiers of `a::b<T>`, `c(x)`, `d, e` in a link's text."""
+    for quoted in re.findall(r"`([^`]+)`", text):
+        for word in re.split(r"[,\s]+", quoted):
+            name = re.split(r"[<({\"]", word)[0].split("::")[-1]
+            if re.fullmatch(r"[A-Za-z_]\w*", name):
+                yield name
+
+
+def rule_links(tree):
+    """A document's links lead somewhere, and a header that is linked has the names in the link."""
+    for path in tree.paths((".md",)):
+        fenced = False
+        for number, line in enumerate(tree.text(path).splitlines(), 1):
+            fenced ^= line.startswith("```")
+            for text, target in [] if fenced else LINK.findall(line):
+                if "://" in target or target.startswith("mailto:"):
+                    continue
+                to = os.path.normpath(os.path.join(os.path.dirname(path), target))
+                if to not in tree.files and to not in tree.folders:
+                    yield path, number, f"{target} is linked and not there"
+                elif to.endswith(".hpp"):
+                    for name in named_in(text):
+                        if not re.search(rf"\b{name}\b", tree.text(to)):
+                            yield path, number, f"{to} knows no {name}"
+
+
 def rule_spdx(tree):
     for path in tree.files:
         is_code = os.path.splitext(path)[1] in SPDX_NEEDED or os.path.basename(path) == "CMakeLists.txt"
@@ -321,28 +351,6 @@ def rule_spdx(tree):
             head = "\n".join(tree.text(path).splitlines()[:2])
             if "SPDX-License-Identifier: Apache-2.0" not in head:
                 yield path, 1, "the SPDX line is missing at the top"
-
-
-def anchors(text):
-    """What a document's headings are called in links to them."""
-    heads = re.findall(r"^#+ +(.+?)\s*$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
-    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
-
-
-def rule_links(tree):
-    for path in tree.paths((".md",)):
-        text = re.sub(r"^```.*?^```|`[^`\n]*`", lambda m: re.sub(r"[^\n]", " ", m.group(0)), tree.text(path),
-                      flags=re.M | re.S)  # A lambda looks like a link.
-        for m in re.finditer(r"\]\(([^)\s]+)\)", text):
-            target, _, anchor = m.group(1).partition("#")
-            if re.match(r"[a-z]+:", target):
-                continue
-            there = os.path.normpath(os.path.join(os.path.dirname(path), target)) if target else path
-            line = text.count("\n", 0, m.start()) + 1
-            if there not in tree.files and there not in tree.folders:
-                yield path, line, f"{m.group(1)} leads nowhere"
-            elif anchor and there.endswith(".md") and anchor not in anchors(tree.text(there)):
-                yield path, line, f"{target or path} has no heading for #{anchor}"
 
 
 def house_listing(text):
@@ -391,6 +399,22 @@ def rule_listing(tree):
             yield doc, 1, f"{folder}/ is in the tree but not listed"
 
 
+def headings(text):
+    """What a document's headings are called in links to them."""
+    heads = re.findall(r"^#+ +(.+?)\s*$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def rule_headings(tree):
+    for path in tree.paths((".md",)):
+        text = re.sub(r"^```.*?^```", lambda m: re.sub(r"[^\n]", " ", m.group(0)), tree.text(path), flags=re.M | re.S)
+        for m in re.finditer(r"\]\(([^)\s#:]*)#([^)\s]+)\)", text):
+            there = os.path.normpath(os.path.join(os.path.dirname(path), m.group(1))) if m.group(1) else path
+            if there in tree.files and there.endswith(".md") and m.group(2) not in headings(tree.text(there)):
+                line = text.count("\n", 0, m.start()) + 1
+                yield path, line, f"{there} has no heading for #{m.group(2)}"
+
+
 def write_listing(tree):
     """Brings the ```house block up to date: header names filled in, comments kept."""
     path = os.path.join(tree.root, "ARCHITECTURE.md")
@@ -430,7 +454,8 @@ def rule_preprocessed(tree, cxx):
 
 
 RULES = {"layers": rule_layers, "cycles": rule_cycles, "public-headers": rule_public_headers,
-         "sizes": rule_sizes, "words": rule_words, "spdx": rule_spdx, "links": rule_links, "listing": rule_listing}
+         "sizes": rule_sizes, "words": rule_words, "links": rule_links, "spdx": rule_spdx, "listing": rule_listing}
+RULES["headings"] = rule_headings
 
 
 def run_rules(tree, rules):
