@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fails where the tree breaks the house rules; standard library only.
 
-    tidy.py [--root DIR]             layers, cycles, public headers, sizes, words, SPDX, listing
+    tidy.py [--root DIR]             layers, cycles, public headers, sizes, words, links, SPDX, listing
     tidy.py --headers [--cxx CXX]    preprocessed size of every public header
 
 Prints one line a finding (file:line: rule: what), then `N passed, N failed` over the rules.
@@ -454,8 +454,8 @@ def rule_preprocessed(tree, cxx):
 
 
 RULES = {"layers": rule_layers, "cycles": rule_cycles, "public-headers": rule_public_headers,
-         "sizes": rule_sizes, "words": rule_words, "links": rule_links, "spdx": rule_spdx, "listing": rule_listing}
-RULES["headings"] = rule_headings
+         "sizes": rule_sizes, "words": rule_words, "links": rule_links, "spdx": rule_spdx, "listing": rule_listing,
+         "headings": rule_headings}
 
 
 def run_rules(tree, rules):
