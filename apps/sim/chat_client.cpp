@@ -128,7 +128,7 @@ Task<> ChatClient::live() {
     }
     if (resting_ && rests_since_ == TimePoint::max()) rests_since_ = now();
     if (!signed_in_) continue;
-    if (!resting_) act();
+    resting_ ? say_farewell() : act();
     send_due();
   }
 }
@@ -159,6 +159,12 @@ void ChatClient::speak() {
   entry.body.append(dice_.below(plan_.body_max), static_cast<char>('a' + dice_.below(26)));
   history_.said(user_, entry.cid, {entry.room, entry.body});
   outbox_.push_back(std::move(entry));
+}
+
+void ChatClient::say_farewell() {
+  if (!plan_.speaks || farewells_left_ == 0 || !outbox_.empty()) return;
+  --farewells_left_;
+  speak();
 }
 
 /// Impatient or forgetful: the same message once more.
@@ -377,6 +383,9 @@ void ChatClient::on_ack(const bj::object& frame) {
     settled_.push_back(std::move(done));
   else
     settled_[dice_.below(k_settled_max)] = std::move(done);
+  if (rests_since_ == TimePoint::max()) return;
+  say_farewell();
+  send_due();
 }
 
 void ChatClient::on_nack(const bj::object& frame) {
@@ -392,7 +401,7 @@ void ChatClient::on_nack(const bj::object& frame) {
 // --- What others ask ---
 
 bool ChatClient::is_settled() const {
-  return peer_ && signed_in_ && outbox_.empty() &&
+  return peer_ && signed_in_ && outbox_.empty() && (farewells_left_ == 0 || !plan_.speaks) &&
          std::ranges::all_of(views_, [](const auto& each) {
            return each.second.joined && !each.second.syncing && each.second.last >= 0;
          });

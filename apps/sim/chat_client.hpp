@@ -48,7 +48,8 @@ class ChatClient {
   Task<> run();
   /// Wants all of every room, from its first event on; before it runs.
   void read_from_start();
-  /// Starts nothing new and reads at once from now on.
+  /// From now on it reads at once and does nothing new but to say farewell, twice: the second time
+  /// as soon as the first is acknowledged, when the server has nothing else to do.
   void rest() noexcept { resting_ = true; }
   /// Signed in, with an empty outbox, and in no room behind.
   bool is_settled() const;
@@ -78,6 +79,7 @@ class ChatClient {
   Task<> live();
   void act();
   void speak();
+  void say_farewell();
   void repeat_something();
   void ask_something(const std::string& room, View& view);
   void send_due();
@@ -113,6 +115,7 @@ class ChatClient {
   std::uint64_t next_cid_ = 1;
   std::uint64_t connections_ = 0;
   bool resting_ = false;
+  int farewells_left_ = 2;
   TimePoint rests_since_ = TimePoint::max();
   // Of the connection:
   tcp::Stream* peer_ = nullptr;

@@ -33,6 +33,8 @@ const char* own_text(Errc code) {
     case Errc::protocol_error: return "the peer broke the protocol";
     case Errc::bad_message: return "the message cannot be accepted";
     case Errc::failed: return "the task failed with an exception";
+    case Errc::truncated: return "the connection was cut before its end";
+    case Errc::untrusted: return "the certificate is not trusted";
     default: return nullptr;
   }
 }

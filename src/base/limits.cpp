@@ -21,7 +21,9 @@ constexpr Limit k_all[] = {
     http_write_timeout,    ws_message_max,          ws_queue_max,       ws_ping_interval,
     ws_close_timeout,      ws_control_rate,         http_chunk_extensions_max,
     read_file_max,         file_buffer,             list_entries_max,   walk_depth_max,
-    capture_max,           terminate_grace,
+    capture_max,           terminate_grace,         tls_handshake_timeout,
+    watch_pair_wait,       tls_ticket_rotation,   tls_sessions_max,        tls_buffer_count,
+    tls_buffer_size,
 };
 
 }  // namespace

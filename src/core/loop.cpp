@@ -315,7 +315,10 @@ std::string Loop::describe_tasks() {
     text.append(at->site.function_name()).append(" at ").append(at->site.file_name());
     text.append(":").append(std::to_string(at->site.line()));
     if (chain->cancelled) text.append(", cancelled");
-    text.append(", started as ").append(chain->definition.function_name()).append("\n");
+    text.append(", started as ").append(chain->definition.function_name());
+    if (const auto& by = chain->started_at; by.line() != 0)
+      text.append(" by ").append(by.file_name()).append(":").append(std::to_string(by.line()));
+    text.append("\n");
   }
   return text;
 }

@@ -9,17 +9,18 @@
 namespace rondo::detail {
 namespace {
 
-/// What a stop posts: outlives the bracket when it was posted and not yet delivered.
+/// What a stop posts. Its bracket owns it, but for the time from the post to the delivery: one
+/// whose task ends meanwhile outlives the bracket and frees itself.
 struct StopNote : Ready {
   Chain* chain = nullptr;  ///< null: the task has ended. The loop's.
-  bool posted = false;     ///< written by the callback, read when that cannot run any more
+  bool posted = false;     ///< the callback's; the loop's once that has posted or cannot run
 };
 
 struct PostNote {
   StopNote* note;
   LoopRef loop;
   void operator()() const noexcept {
-    note->posted = true;  // First: once it is posted the loop may free it.
+    note->posted = true;  // First: once it is posted the loop may take it back or free it.
     // Refused only by a loop that is ending, which cancels its tasks anyway.
     if (!loop.post_entry(*note)) note->posted = false;
   }
@@ -43,8 +44,10 @@ struct StopBracket::State : Waiter, Pooled {
     note = new StopNote();
     note->chain = &branch;
     note->run = [](Ready& entry) {
-      Owned<StopNote> own(static_cast<StopNote*>(&entry));
-      if (own->chain) request_cancel(*own->chain, "stop_token");
+      auto& delivered = static_cast<StopNote&>(entry);
+      if (!delivered.chain) return delete &delivered;
+      delivered.posted = false;
+      request_cancel(*delivered.chain, "stop_token");
     };
     if (token.stop_requested()) {  // Stopped already: the task never runs.
       branch.cancelled = true;

@@ -49,15 +49,18 @@ constexpr bool k_log_reports = false;
 constexpr bool k_log_reports = true;
 #endif
 
+void append_place(std::string& line, const std::source_location& site) {
+  line.append(" at ").append(site.file_name()).append(":").append(std::to_string(site.line()));
+}
 void append_site(std::string& line, const std::source_location& site) {
-  line.append(site.function_name()).append(" at ").append(site.file_name());
-  line.append(":").append(std::to_string(site.line()));
+  append_place(line.append(site.function_name()), site);
 }
 void append_task(std::string& line, const Chain& task) {
   line.append("task ");
   if (task.name) line.append(task.name).append(" ");
   line.append("of ");
   append_site(line, task.definition);
+  if (task.started_at.line() != 0) append_place(line.append(", started"), task.started_at);
 }
 void append_error(std::string& line, const std::exception_ptr& error) {
   try {

@@ -315,7 +315,23 @@ Task<Result<std::size_t>> copy_tree(std::string from, std::string to, CopyOption
   }
 }
 
-// ---- Temporary directories
+// ---- Temporary files and directories
+
+Task<Result<File>> make_temporary_file(std::string prefix) {
+  while (true) {
+    auto made = co_await File::open(
+        random_name(prefix), {.write = true, .create_new = true, .permissions = 0600});
+    if (made || made.error() != Errc::exists) co_return made;
+  }
+}
+
+Task<Result<File>> anonymous_file(std::string directory) {
+  auto made = co_await make_temporary_file(joined(directory, "rondo-"));
+  if (!made) co_return made;
+  auto removed = co_await remove(made->path());
+  if (!removed) co_return removed.error();
+  co_return made;
+}
 
 Task<Result<std::string>> make_temporary_directory(std::string prefix) {
   while (true) {

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -95,6 +96,18 @@ std::int32_t socket_name(SocketNameOp& op) noexcept {
   return 0;
 }
 
+std::int32_t watch(const WatchOp& op) noexcept {
+  switch (op.action) {
+    case WatchOp::Action::open:
+      return checked(::inotify_init1(IN_CLOEXEC));
+    case WatchOp::Action::add:
+      return checked(::inotify_add_watch(op.fd, op.path, op.mask));
+    case WatchOp::Action::remove:
+      return checked(::inotify_rm_watch(op.fd, op.watch));
+  }
+  return -EINVAL;
+}
+
 }  // namespace
 
 std::int32_t run_immediate(Operation& op, Sockets sockets, Reserve& reserve) noexcept {
@@ -113,6 +126,8 @@ std::int32_t run_immediate(Operation& op, Sockets sockets, Reserve& reserve) noe
       return datagram_socket(static_cast<DatagramSocketOp&>(op), sockets);
     case OpKind::refuse:
       return reserve.refuse(static_cast<RefuseOp&>(op));
+    case OpKind::watch:
+      return watch(static_cast<const WatchOp&>(op));
     default:
       return run_child_op(op);
   }

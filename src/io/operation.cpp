@@ -45,6 +45,7 @@ const char* op_name(OpKind kind) noexcept {
     case OpKind::terminal: return "terminal";
     case OpKind::datagram_socket: return "datagram_socket";
     case OpKind::refuse: return "refuse";
+    case OpKind::watch: return "watch";
   }
   return "unknown";
 }

@@ -3,9 +3,9 @@
 
 #include <utility>
 
-#include "net/immediate.hpp"
 #include "net/socket.hpp"
 #include "rondo/base/log.hpp"
+#include "rondo/core/detail/immediate.hpp"
 
 namespace rondo::net::detail {
 
@@ -78,7 +78,7 @@ void Acceptor::pause(Errc why) noexcept {
 }
 
 void Acceptor::refuse_waiting() noexcept {
-  Immediate<io::RefuseOp> op;
+  rondo::detail::Immediate<io::RefuseOp> op;
   op.fd = op_.fd;
   op.max = k_max;
   if (op.ask() <= 0) return;

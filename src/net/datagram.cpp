@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "rondo/core/detail/immediate.hpp"
 #include "rondo/net/datagram.hpp"
 
 #include <algorithm>
 #include <cerrno>
 
-#include "net/immediate.hpp"
 #include "net/service.hpp"
 #include "rondo/net/udp.hpp"
 
@@ -18,7 +18,7 @@ constexpr const char* k_waits = "a datagram socket was closed while a task waits
 detail::NetService& service() { return Loop::current().service<detail::NetService>(); }
 
 Result<Endpoint> name_of(int descriptor, bool peer) {
-  detail::Immediate<io::SocketNameOp> op;
+  rondo::detail::Immediate<io::SocketNameOp> op;
   op.fd = descriptor;
   op.peer = peer;
   if (op.ask() < 0) return Error::from_errno(-op.result, peer ? "getpeername" : "getsockname");
@@ -123,7 +123,7 @@ Result<> SendAwaiter::await_resume() const {
 }  // namespace detail
 
 Result<detail::DatagramState*> DatagramSocket::open(const detail::DatagramOpening& how) {
-  detail::Immediate<io::DatagramSocketOp> op;
+  rondo::detail::Immediate<io::DatagramSocketOp> op;
   if (how.bind) op.bind = how.bind->address();
   if (how.peer) op.peer = how.peer->address();
   op.reuse_address = how.reuse_address;
@@ -179,7 +179,7 @@ Result<> Socket::change_group(io::SocketOption how, std::string_view group,
                               unsigned interface_index) {
   auto where = net::Endpoint::ip(group, 0);
   if (!where) return where.error();
-  net::detail::Immediate<io::SocketOptionOp> op;
+  rondo::detail::Immediate<io::SocketOptionOp> op;
   op.fd = descriptor();
   op.option = how;
   op.value = static_cast<int>(interface_index);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The public handles: Stream, Listener, tcp::.
 #include "net/acceptor.hpp"
-#include "net/immediate.hpp"
 #include "net/socket.hpp"
+#include "rondo/core/detail/immediate.hpp"
 #include "rondo/net/tcp.hpp"
 
 namespace rondo::net {
@@ -11,7 +11,7 @@ namespace {
 detail::NetService& service() { return Loop::current().service<detail::NetService>(); }
 
 Result<Endpoint> name_of(int descriptor, bool peer) {
-  detail::Immediate<io::SocketNameOp> op;
+  rondo::detail::Immediate<io::SocketNameOp> op;
   op.fd = descriptor;
   op.peer = peer;
   if (op.ask() < 0) return Error::from_errno(-op.result, peer ? "getpeername" : "getsockname");
@@ -19,7 +19,7 @@ Result<Endpoint> name_of(int descriptor, bool peer) {
 }
 
 Result<> set_option(int descriptor, io::SocketOption option, int value) {
-  detail::Immediate<io::SocketOptionOp> op;
+  rondo::detail::Immediate<io::SocketOptionOp> op;
   op.fd = descriptor;
   op.option = option;
   op.value = value;
@@ -28,7 +28,7 @@ Result<> set_option(int descriptor, io::SocketOption option, int value) {
 }
 
 Result<int> open_listener(const Endpoint& where, const ListenOptions& options) {
-  detail::Immediate<io::ListenOp> op;
+  rondo::detail::Immediate<io::ListenOp> op;
   op.address = where.address();
   op.backlog = options.backlog;
   op.reuse_port = options.reuse_port;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "rondo/core/detail/immediate.hpp"
 #include "rondo/net/options.hpp"
 
 #include <cerrno>
 #include <cstring>
 
-#include "net/immediate.hpp"
 #include "rondo/io/operation.hpp"
 #include "rondo/io/socket_ops.hpp"
 
@@ -14,7 +14,7 @@ namespace {
 using io::SocketOption;
 
 Result<> set_int(int descriptor, SocketOption option, int value, const char* name) {
-  Immediate<io::SocketOptionOp> op;
+  rondo::detail::Immediate<io::SocketOptionOp> op;
   op.fd = descriptor;
   op.option = option;
   op.value = value;
@@ -23,7 +23,7 @@ Result<> set_int(int descriptor, SocketOption option, int value, const char* nam
 }
 
 Result<int> get_int(int descriptor, SocketOption option, const char* name) {
-  Immediate<io::SocketOptionOp> op;
+  rondo::detail::Immediate<io::SocketOptionOp> op;
   op.fd = descriptor;
   op.option = option;
   op.get = true;
@@ -160,7 +160,7 @@ Result<> get(int fd, FastOpen& option) {
 }
 
 Result<> set(int fd, const BindDevice& option) {
-  Immediate<io::SocketOptionOp> op;
+  rondo::detail::Immediate<io::SocketOptionOp> op;
   op.fd = fd;
   op.option = SocketOption::bind_device;
   if (option.name.size() >= sizeof op.text) {
@@ -171,7 +171,7 @@ Result<> set(int fd, const BindDevice& option) {
   return {};
 }
 Result<> get(int fd, BindDevice& option) {
-  Immediate<io::SocketOptionOp> op;
+  rondo::detail::Immediate<io::SocketOptionOp> op;
   op.fd = fd;
   op.option = SocketOption::bind_device;
   op.get = true;
@@ -210,7 +210,7 @@ Result<> get(int fd, MulticastInterface& option) {
 }
 
 Result<> get(int fd, PeerCredentials& option) {
-  Immediate<io::SocketOptionOp> op;
+  rondo::detail::Immediate<io::SocketOptionOp> op;
   op.fd = fd;
   op.option = SocketOption::peer_credentials;
   op.get = true;

@@ -16,8 +16,13 @@ using rondo::detail::WriteWaiter;
 
 ByteStream& stream_of(FdStream& stream) noexcept { return stream; }
 
-FdStream::FdStream(ProcessService& service, int read_from, int write_to) noexcept
-    : ByteStream(service.pool()), service_(service), read_fd_(read_from), write_fd_(write_to) {
+FdStream::FdStream(ProcessService& service, int read_from, int write_to,
+                   Descriptors whose) noexcept
+    : ByteStream(service.pool()),
+      service_(service),
+      read_fd_(read_from),
+      write_fd_(write_to),
+      borrowed_(whose == Descriptors::borrowed) {
   service.opened();
   own<io::PollOp, &FdStream::on_polled>(poll_);
   own<io::ReadOp, &FdStream::on_read>(read_);
@@ -214,7 +219,7 @@ void FdStream::finish_shutdown() noexcept {
   if (!shutdown_asked_ || unsent() > 0 || write_.in_flight() || gone_) return;
   if (is_terminal() || write_fd_ < 0 || write_error_ != Errc{0}) return;
   write_error_ = Errc::closed;
-  service_.close_descriptor(std::exchange(write_fd_, -1));
+  if (!borrowed_) service_.close_descriptor(std::exchange(write_fd_, -1));
 }
 
 // ---- Closing
@@ -239,6 +244,7 @@ void FdStream::settle() noexcept {
   if (close_.in_flight() || TaggedLink<Corked>::linked()) return;
   if (write_error_ == Errc{0} && unsent() > 0) return cork();
   if (armed()) service_.loop().disarm(*this);
+  if (borrowed_) read_fd_ = write_fd_ = -1;
   if (write_fd_ >= 0) {
     if (read_fd_ == write_fd_) read_fd_ = -1;
     return close_one(write_fd_);
@@ -305,7 +311,13 @@ void ProcessService::close_descriptor(int fd) noexcept {
 }  // namespace detail
 
 PipeStream PipeStream::adopt(int read_from, int write_to) {
-  return PipeStream(*new detail::FdStream(detail::ProcessService::current(), read_from, write_to));
+  return PipeStream(*new detail::FdStream(detail::ProcessService::current(), read_from, write_to,
+                                          detail::FdStream::Descriptors::owned));
+}
+
+PipeStream PipeStream::borrow(int read_from, int write_to) {
+  return PipeStream(*new detail::FdStream(detail::ProcessService::current(), read_from, write_to,
+                                          detail::FdStream::Descriptors::borrowed));
 }
 
 void PipeStream::close() noexcept {

@@ -30,7 +30,8 @@ class FdStream final : public ByteStream,
                        rondo::detail::Ready,
                        rondo::detail::Timer {
  public:
-  FdStream(ProcessService& service, int read_from, int write_to) noexcept;
+  enum class Descriptors : bool { owned, borrowed };
+  FdStream(ProcessService& service, int read_from, int write_to, Descriptors whose) noexcept;
 
   /// The handle is gone: sends what is left, then closes.
   void detach() noexcept;
@@ -97,6 +98,7 @@ class FdStream final : public ByteStream,
   bool shutdown_asked_ = false;
   bool gone_ = false;
   bool freeing_ = false;
+  const bool borrowed_;  ///< its descriptors are somebody else's to close
 };
 
 }  // namespace rondo::process::detail

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "rondo/base/intrusive_list.hpp"
+#include "rondo/core/detail/immediate.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/io/buffer_pool.hpp"
 
@@ -18,20 +19,7 @@ namespace rondo::process::detail {
 class FdStream;
 struct Child;
 
-/// An immediate operation with room for its answer.
-template <class Op>
-struct Immediate : Op {
-  std::int32_t result = 0;
-  Immediate() {
-    this->on_complete = [](io::Operation& op, const io::Completion& done) noexcept {
-      static_cast<Immediate&>(op).result = done.result;
-    };
-  }
-  std::int32_t ask() {
-    Loop::current().driver().submit(*this);
-    return result;
-  }
-};
+using rondo::detail::Immediate;
 
 struct Corked;    // tag: link of a stream with output to send
 struct Starved;   // tag: link of a stream that waits for a buffer

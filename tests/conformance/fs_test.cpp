@@ -422,6 +422,24 @@ TEST_P(FileSystem, copying_a_file_onto_itself_is_refused_and_keeps_it) {
   });
 }
 
+TEST_P(FileSystem, temporary_files_have_names_of_their_own_and_anonymous_ones_none) {
+  in_directory([](std::string at) -> Task<> {
+    auto one = co_await fs::make_temporary_file(at + "t-").or_throw();
+    auto two = co_await fs::make_temporary_file(at + "t-").or_throw();
+    EXPECT_NE(one.path(), two.path());
+    co_await one.write_all("kept").or_throw();
+    EXPECT_EQ(co_await fs::read_file(one.path()).or_throw(), "kept");
+    EXPECT_EQ((co_await fs::status(one.path()).or_throw()).permissions & 0777, 0600u);
+    auto none = co_await fs::anonymous_file(at).or_throw();
+    co_await none.write_all_at(as_bytes("nameless"), 0).or_throw();
+    std::string back(8, ' ');
+    co_await none.read_exact_at(span_of(back), 0).or_throw();
+    EXPECT_EQ(back, "nameless");
+    EXPECT_EQ((co_await fs::list(at).or_throw()).size(), 2u);
+    EXPECT_EQ((co_await fs::anonymous_file(at + "none")).error(), Errc::no_such_file);
+  });
+}
+
 TEST_P(FileSystem, a_temporary_directory_goes_with_its_bracket_however_that_ends) {
   run([]() -> Task<> {
     co_await fs::make_directories("/tmp").or_throw();

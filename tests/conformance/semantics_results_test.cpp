@@ -280,7 +280,10 @@ TEST_P(SemanticsResults, rule_30_a_name_is_the_handles_and_the_lists) {
       EXPECT_STREQ(named.name(), "history");
       EXPECT_STREQ(nameless.name(), "");
       co_await turns(2);
-      EXPECT_NE(loop().describe_tasks().find("history in "), std::string::npos);
+      const std::string list = loop().describe_tasks();
+      EXPECT_NE(list.find("history in "), std::string::npos);
+      const std::string place = std::string(" by ") + std::source_location::current().file_name();
+      EXPECT_NE(list.find(place), std::string::npos) << list;
       named.cancel();
     });
   });

@@ -66,6 +66,8 @@ enum class Errc : std::int32_t {
   protocol_error,    ///< the peer broke the protocol spoken on this stream
   bad_message,       ///< well framed, but its content cannot be accepted
   failed,            ///< a child ended with an exception, which its scope carries
+  truncated,         ///< the connection ended without the word that ends it: bytes may be missing
+  untrusted,         ///< the peer's certificate is not signed by anybody believed, or not for it
 };
 
 /// One lowercase phrase for a code: "timed out"; for the kernel's numbers its own text.

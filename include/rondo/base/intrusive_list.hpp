@@ -62,6 +62,13 @@ class IntrusiveList {
     head_.prev_->next_ = &link;
     head_.prev_ = &link;
   }
+  void push_front(T& element) noexcept {
+    Link& link = element;
+    link.prev_ = &head_;
+    link.next_ = head_.next_;
+    head_.next_->prev_ = &link;
+    head_.next_ = &link;
+  }
   T* pop_front() noexcept {
     if (empty()) return nullptr;
     T& first = front();

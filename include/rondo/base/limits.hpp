@@ -126,11 +126,26 @@ inline constexpr Limit list_entries_max{"list_entries_max", 1'048'576, "entries"
 inline constexpr Limit walk_depth_max{"walk_depth_max", 256, "directories", AtLimit::reject,
                                       "nested directories that walk and remove_tree enter"};
 
+inline constexpr Limit watch_pair_wait{"watch_pair_wait", 20, "ms", AtLimit::report,
+                                       "the second half of a rename seen by a Watcher"};
+
 // Processes.
 inline constexpr Limit capture_max{"capture_max", 16'777'216, "bytes", AtLimit::close,
                                    "output of a captured program; more kills it"};
 inline constexpr Limit terminate_grace{"terminate_grace", 5'000, "ms", AtLimit::close,
                                        "a program that was asked to end is killed"};
+
+// TLS.
+inline constexpr Limit tls_handshake_timeout{"tls_handshake_timeout", 10'000, "ms", AtLimit::close,
+                                             "a TLS handshake must be complete"};
+inline constexpr Limit tls_ticket_rotation{"tls_ticket_rotation", 28'800'000, "ms", AtLimit::drop,
+                                           "the key that seals a server's TLS tickets is replaced"};
+inline constexpr Limit tls_sessions_max{"tls_sessions_max", 1'024, "sessions", AtLimit::drop,
+                                        "TLS sessions a client keeps to be resumed"};
+inline constexpr Limit tls_buffer_count{"tls_buffer_count", 1'024, "buffers", AtLimit::wait,
+                                        "buffers of decrypted bytes, shared by a loop's streams"};
+inline constexpr Limit tls_buffer_size{"tls_buffer_size", 16'384, "bytes", AtLimit::wait,
+                                       "bytes of one such buffer: a whole record"};
 
 // HTTP/1.1 and WebSocket.
 inline constexpr Limit http_head_max{"http_head_max", 32'768, "bytes", AtLimit::reject,

@@ -232,10 +232,12 @@ class Loop : private detail::LoopCore {
     assert_here();
     wheel_.disarm(timer);
   }
+  /// Where among the library's own prepare hooks: what stands on another layer's output is first.
+  enum class HookPlace : std::uint8_t { last, first };
   /// Runs after the users' prepare hooks: what they have written leaves in the same batch.
-  void add_prepare_hook(detail::LoopHook& hook) noexcept {
+  void add_prepare_hook(detail::LoopHook& hook, HookPlace place = HookPlace::last) noexcept {
     assert_here();
-    flush_.push_back(hook);
+    place == HookPlace::first ? flush_.push_front(hook) : flush_.push_back(hook);
   }
   void add_stop_hook(detail::LoopHook& hook) noexcept {
     assert_here();

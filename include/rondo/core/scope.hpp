@@ -41,7 +41,8 @@ struct ScopeEnd {
   CancelReason reason = {};
 };
 
-/// Optional first argument of Scope::start: a name for tools, and where it was started.
+/// Optional first argument of Scope::start: a name for tools and reports, and with it the place
+/// where it was started.
 struct Named {
   const char* name;
   std::source_location location = std::source_location::current();
@@ -151,7 +152,7 @@ class Scope {
   void end() noexcept;
   void cancel_children(const char* reason) noexcept;
   template <class F, class... A>
-  auto make_child(const char* name, F&& f, A&&... args);
+  auto make_child(Named name, F&& f, A&&... args);
 
   IntrusiveList<detail::Chain, detail::InScope> children_;
   std::size_t live_ = 0;
@@ -348,7 +349,7 @@ auto Scope::start(F&& f, A&&... args) {
 
 template <class F, class... A>
 auto Scope::start(Named name, F&& f, A&&... args) {
-  auto* child = make_child(name.name, std::forward<F>(f), std::forward<A>(args)...);
+  auto* child = make_child(name, std::forward<F>(f), std::forward<A>(args)...);
   detail::begin(*child, child->root());
   return child->handle();
 }
@@ -360,14 +361,14 @@ auto Scope::start_now(F&& f, A&&... args) {
 
 template <class F, class... A>
 auto Scope::start_now(Named name, F&& f, A&&... args) {
-  auto* child = make_child(name.name, std::forward<F>(f), std::forward<A>(args)...);
+  auto* child = make_child(name, std::forward<F>(f), std::forward<A>(args)...);
   auto handle = child->handle();  // Keeps the record: the task may end inside.
   detail::begin_inline(*child, child->root());
   return handle;
 }
 
 template <class F, class... A>
-auto Scope::make_child(const char* name, F&& f, A&&... args) {
+auto Scope::make_child(Named name, F&& f, A&&... args) {
   using Fn = std::decay_t<F>;
   static_assert(!detail::is_task<Fn>,
                 "start(f, args...): hand over the function and its arguments, not f(args...)");
@@ -389,7 +390,8 @@ auto Scope::make_child(const char* name, F&& f, A&&... args) {
             .release();
     child = owned.release();
   }
-  child->name = name;
+  child->name = name.name;
+  if (name.name) child->started_at = name.location;
   child->scope = this;
   child->release = &detail::release_child<C, T>;
   child->ended = &detail::end_child<C, T>;

@@ -89,6 +89,11 @@ struct BranchCase : Branch<typename TaskOf<A>::value_type> {
   Task<Value> task;
   std::size_t index = 0;
   BranchCase(A&& awaitable, PromiseBase&) : task(as_task(std::forward<A>(awaitable))) {}
+  ~BranchCase() {
+    // An earlier case decided: that this one never ran is no oversight to be reported.
+    if (void* unstarted = std::move(task).release())
+      std::coroutine_handle<>::from_address(unstarted).destroy();
+  }
 };
 
 template <class A>

@@ -141,6 +141,11 @@ struct DiskSpace {
 };
 Task<Result<DiskSpace>> disk_space(std::string path);
 
+/// Makes a new file "PREFIXxxxxxxxxxxxxxxxx" that only this user may read and write, opened for
+/// both; its path() tells the name. Whoever makes it removes it.
+Task<Result<File>> make_temporary_file(std::string prefix = "/tmp/rondo-");
+/// A file without a name in `directory`, opened for reading and writing: it is gone with its File.
+Task<Result<File>> anonymous_file(std::string directory = "/tmp");
 /// Makes a new directory "PREFIXxxxxxxxxxxxxxxxx" that only this user may enter; returns its path.
 Task<Result<std::string>> make_temporary_directory(std::string prefix = "/tmp/rondo-");
 

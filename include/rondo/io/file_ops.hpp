@@ -151,4 +151,16 @@ struct ReadWholeFileOp : Operation {
 /// Touches only the operation's own arguments. Any thread.
 std::int32_t perform(Operation& op) noexcept;
 
+/// Immediate. What inotify(7) does. `open` completes with a new close-on-exec descriptor, to be
+/// read for struct inotify_event; `add` with the number of a watch; `remove` with 0.
+struct WatchOp : Operation {
+  enum class Action : std::uint8_t { open, add, remove };
+  WatchOp() noexcept : Operation(OpKind::watch) {}
+  Action action = Action::open;
+  int fd = -1;
+  const char* path = nullptr;  ///< add
+  std::uint32_t mask = 0;      ///< add: IN_CREATE and so on
+  int watch = -1;              ///< remove
+};
+
 }  // namespace rondo::io

@@ -69,6 +69,7 @@ enum class OpKind : std::uint8_t {
   terminal,
   datagram_socket,
   refuse,
+  watch,
 };
 
 constexpr bool is_immediate(OpKind kind) noexcept { return kind >= OpKind::listen; }

@@ -34,6 +34,8 @@ class [[nodiscard]] PipeStream {
   /// Takes over descriptors of the running loop's driver; -1: that direction does not exist. Both
   /// may be one number (a terminal).
   static PipeStream adopt(int read_from, int write_to);
+  /// Over descriptors that stay their owner's: they outlive the stream and are never closed by it.
+  static PipeStream borrow(int read_from, int write_to);
   PipeStream(PipeStream&& other) noexcept : own_(std::exchange(other.own_, nullptr)) {}
   PipeStream& operator=(PipeStream&& other) noexcept {
     std::swap(own_, other.own_);

@@ -245,6 +245,7 @@ std::int32_t SimDriver::immediate(Operation& op) {
     case OpKind::block_signals:
       return 0;  // raise() keeps every signal anyway.
     case OpKind::terminal:
+    case OpKind::watch:
       return -ENOTSUP;
     case OpKind::datagram_socket:
       return datagram_socket(static_cast<DatagramSocketOp&>(op));

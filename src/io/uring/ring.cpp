@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <string_view>
@@ -26,6 +27,11 @@ constexpr int k_operations[] = {
 __kernel_timespec to_timespec(std::int64_t ns) noexcept {
   return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
 }
+
+/// Rings closed so far. A new ring's queues may stand where those of a closed one stood on another
+/// thread. The kernel orders the unmapping before the mapping, but liburing makes both calls
+/// itself, unseen by ThreadSanitizer, which would report the two threads' writes as a race.
+constinit std::atomic<std::uint32_t> g_closed{0};
 
 bool newer_features_masked() noexcept {
   const char* level = std::getenv("RONDO_URING_FEATURES");
@@ -56,6 +62,7 @@ int Ring::setup(unsigned entries) {
     return error;
   }
   open_ = true;
+  (void)g_closed.load(std::memory_order_acquire);  // With the release in ~Ring.
   if (!(params.features & IORING_FEAT_EXT_ARG)) return -ENOSYS;
   // publish() moves the tail only: entry n of the queue is always submission entry n.
   for (unsigned i = 0; i < params.sq_entries; ++i) ring_.sq.array[i] = i;
@@ -108,6 +115,8 @@ Ring::~Ring() {
   all.timeout = {.tv_sec = 1, .tv_nsec = 0};
   io_uring_register_sync_cancel(&ring_, &all);
   io_uring_unregister_buf_ring(&ring_, 0);
+  // Release: whoever maps the same pages next has seen all that this thread did with them.
+  g_closed.fetch_add(1, std::memory_order_release);
   io_uring_queue_exit(&ring_);
 }
 

@@ -150,6 +150,22 @@ TEST(Select, with_a_task_waits_for_its_end_and_keeps_a_value_that_came_all_the_s
   EXPECT_EQ(sim.now(), 20ms);
 }
 
+TEST(Select, that_decides_at_once_forgoes_its_tasks_without_a_report) {
+  run([]() -> Task<> {
+    Channel<int> channel{1};
+    EXPECT_TRUE(channel.try_send(1));
+    bool ran = false;
+    auto task = [&]() -> Task<> {
+      ran = true;
+      co_return;
+    };
+    auto one = co_await select(channel.receive(), task());
+    EXPECT_EQ(one.index, 0u);
+    EXPECT_FALSE(ran);
+    EXPECT_EQ(loop().statistics().never_awaited, 0u);
+  });
+}
+
 TEST(Select, rethrows_what_a_task_throws) {
   run([]() -> Task<> {
     Channel<int> never{1};

@@ -116,6 +116,7 @@ struct Chain : Waiter, TaggedLink<InLoop>, TaggedLink<InScope> {
   const LocalNode* locals = nullptr;  ///< values of TaskLocals, innermost first
   CancelWatch* watch = nullptr;
   std::source_location definition;    ///< of its root coroutine, since `site` moves on
+  std::source_location started_at;    ///< where a named one was started; else line 0
   bool cancelled = false;
   bool finished = false;
 

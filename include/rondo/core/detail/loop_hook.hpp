@@ -20,6 +20,7 @@ class HookList {
  public:
   bool empty() const noexcept { return hooks_.empty(); }
   void push_back(LoopHook& hook) noexcept { hooks_.push_back(hook); }
+  void push_front(LoopHook& hook) noexcept { hooks_.push_front(hook); }
   void run() {
     if (hooks_.empty()) return;
     // Each stands in a list at any time, so that it can be unlinked at any time; none is touched

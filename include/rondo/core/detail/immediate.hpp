@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Immediate<Op>: an operation that completes inside of submit, with room for its answer.
+// Thread rule: the loop's thread.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +8,7 @@
 #include "rondo/core/loop.hpp"
 #include "rondo/io/operation.hpp"
 
-namespace rondo::net::detail {
+namespace rondo::detail {
 
 template <class Op>
 struct Immediate : Op {
@@ -23,4 +24,4 @@ struct Immediate : Op {
   }
 };
 
-}  // namespace rondo::net::detail
+}  // namespace rondo::detail
