@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fails where the tree breaks the house rules; standard library only.
 
-    tidy.py [--root DIR]             layers, cycles, public headers, sizes, words, SPDX, listing
+    tidy.py [--root DIR]             layers, cycles, public headers, sizes, words, links, SPDX, listing
     tidy.py --headers [--cxx CXX]    preprocessed size of every public header
 
 Prints one line a finding (file:line: rule: what), then `N passed, N failed` over the rules.
@@ -399,6 +399,22 @@ def rule_listing(tree):
             yield doc, 1, f"{folder}/ is in the tree but not listed"
 
 
+def headings(text):
+    """What a document's headings are called in links to them."""
+    heads = re.findall(r"^#+ +(.+?)\s*$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def rule_headings(tree):
+    for path in tree.paths((".md",)):
+        text = re.sub(r"^```.*?^```", lambda m: re.sub(r"[^\n]", " ", m.group(0)), tree.text(path), flags=re.M | re.S)
+        for m in re.finditer(r"\]\(([^)\s#:]*)#([^)\s]+)\)", text):
+            there = os.path.normpath(os.path.join(os.path.dirname(path), m.group(1))) if m.group(1) else path
+            if there in tree.files and there.endswith(".md") and m.group(2) not in headings(tree.text(there)):
+                line = text.count("\n", 0, m.start()) + 1
+                yield path, line, f"{there} has no heading for #{m.group(2)}"
+
+
 def write_listing(tree):
     """Brings the ```house block up to date: header names filled in, comments kept."""
     path = os.path.join(tree.root, "ARCHITECTURE.md")
@@ -438,7 +454,8 @@ def rule_preprocessed(tree, cxx):
 
 
 RULES = {"layers": rule_layers, "cycles": rule_cycles, "public-headers": rule_public_headers,
-         "sizes": rule_sizes, "words": rule_words, "links": rule_links, "spdx": rule_spdx, "listing": rule_listing}
+         "sizes": rule_sizes, "words": rule_words, "links": rule_links, "spdx": rule_spdx, "listing": rule_listing,
+         "headings": rule_headings}
 
 
 def run_rules(tree, rules):

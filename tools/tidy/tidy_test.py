@@ -159,6 +159,13 @@ class TidyTest(unittest.TestCase):
         self.write("src/base/x.cpp", "int x;\n")
         self.assert_finds("spdx", "SPDX")
 
+    def test_a_link_to_a_heading_that_is_gone_is_found(self):
+        self.write("docs/a.md", "# A `b`, c\n[here](#a-b-c)\n")
+        self.write("docs/b.md", "[there](a.md#a-b-c)\n")
+        self.assertEqual(self.found("headings"), [])
+        self.write("docs/b.md", "[there](a.md#d)\n")
+        self.assert_finds("headings", "a.md has no heading for #d")
+
     def test_a_header_that_is_not_listed_is_found(self):
         self.write("include/rondo/base/more.hpp", HEADER)
         self.assert_finds("listing", "base/more.hpp is in the tree but not listed")
