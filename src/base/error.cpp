@@ -26,7 +26,6 @@ const char* own_text(Errc code) {
     case Errc::too_large: return "too large";
     case Errc::would_exceed: return "the queue is full";
     case Errc::not_supported: return "not supported by this driver";
-    case Errc::not_drained: return "tasks did not end in time";
     case Errc::no_such_host: return "no such host";
     case Errc::resolve_failed: return "the name could not be resolved";
     case Errc::bad_address: return "not an address";

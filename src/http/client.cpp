@@ -88,7 +88,7 @@ void turn(ClientRequest& request, int status, bool same_origin) {
     request.body.clear();
     request.body_source = {};
     std::erase_if(request.headers, [](const Header& field) {
-      return field.name.size() > 8 && iequals(std::string_view(field.name).substr(0, 8), "content-");
+      return iequals(std::string_view(field.name).substr(0, 8), "content-");
     });
   }
   if (!same_origin) std::erase_if(request.headers, [](const auto& f) { return is_secret(f.name); });

@@ -112,7 +112,9 @@ Task<Result<>> ClientExchange::write_body(const ClientRequest& request) {
       if (piece->empty())
         framed = proto::k_last_chunk;
       else
-        framed.append(proto::write_chunk_head(size_line, piece->size())).append(*piece).append("\r\n");
+        framed.append(proto::write_chunk_head(size_line, piece->size()))
+            .append(*piece)
+            .append(proto::k_chunk_end);
     }
     const std::string_view out = request.body_size ? *piece : framed;
     if (!out.empty()) {

@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "net/socket.hpp"
+#include "rondo/core/detail/file_awaiter.hpp"
 #include "rondo/core/detail/one_shot.hpp"
 #include "rondo/io/file_ops.hpp"
 
@@ -32,10 +33,10 @@ struct [[nodiscard]] SendPart {
   }
 };
 
-struct ReadAwaiter : rondo::detail::OneShotAwaiter<io::ReadOp> {
+struct ReadAwaiter : rondo::detail::FileAwaiter<io::ReadOp> {
   ReadAwaiter(int file, ByteSpan into, std::uint64_t offset,
               rondo::detail::PromiseBase& parent) noexcept
-      : OneShotAwaiter(parent) {
+      : FileAwaiter(parent) {
     op.fd = file;
     op.into = into;
     op.offset = static_cast<std::int64_t>(offset);

@@ -351,7 +351,8 @@ TEST_P(HttpClient, a_body_without_a_length_lasts_until_the_end_and_extras_are_no
   beside(
       [](tcp::Stream peer, int number) -> Task<> {
         (void)co_await hear(peer);
-        if (number == 1) co_return (void)co_await peer.write_all("HTTP/1.0 200 OK\r\n\r\nall of it");
+        constexpr std::string_view k_endless = "HTTP/1.0 200 OK\r\n\r\nall of it";
+        if (number == 1) co_return (void)co_await peer.write_all(k_endless);
         (void)co_await peer.write_all(
             "HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nforce");
@@ -388,7 +389,8 @@ TEST_P(HttpClient, every_phase_has_its_time_out_and_says_which) {
   beside(
       [](tcp::Stream peer, int number) -> Task<> {
         (void)co_await hear(peer);
-        if (number == 2) (void)co_await peer.write_all("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx");
+        constexpr std::string_view k_half = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx";
+        if (number == 2) (void)co_await peer.write_all(k_half);
         co_await sleep_for(1h);
       },
       [](std::string url) -> Task<> {

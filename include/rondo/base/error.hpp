@@ -59,7 +59,6 @@ enum class Errc : std::int32_t {
   too_large,         ///< a named limit (base/limits.hpp) was exceeded
   would_exceed,      ///< `try_` call: the queue is full, nothing was taken
   not_supported,     ///< this driver cannot do it (docs/reference/drivers.md)
-  not_drained,       ///< `run` gave up waiting for tasks that do not end
   no_such_host,      ///< name resolution: there is no such name or no address for it
   resolve_failed,    ///< name resolution: no server answered
   bad_address,       ///< text that is not an address, port or path of a socket

@@ -129,7 +129,7 @@ struct [[nodiscard]] Shield {
   ShieldAwaiter<T> awaiter(PromiseBase& parent) && { return {parent, std::move(task), limit}; }
 };
 
-/// States: body runs -> clean-up runs -> ended. The timer bounds the clean-up.
+/// States: body runs -> clean-up runs -> ended. The timer bounds a clean-up that was cancelled.
 template <class T, class C>
 struct FinallyAwaiter : Waiter, Timer {
   Branch<T> body;
@@ -156,16 +156,16 @@ struct FinallyAwaiter : Waiter, Timer {
   static void body_ended(Chain& chain, End how) {
     auto& self = *static_cast<FinallyAwaiter*>(static_cast<Branch<T>&>(chain).back);
     self.body.over(how);
-    self.cancel = [](Waiter& waiter) noexcept {  // From here on masked; the timer is the limit.
-      if (planted(PlantedBug::skipped_cleanup)) {
-        request_cancel(static_cast<FinallyAwaiter&>(waiter).cleanup);
-      }
+    self.cancel = [](Waiter& waiter) noexcept {  // From here on masked, but not for ever.
+      auto& asked = static_cast<FinallyAwaiter&>(waiter);
+      if (planted(PlantedBug::skipped_cleanup)) request_cancel(asked.cleanup);
+      asked.bound_cleanup();
     };
-    self.deadline = deadline_after(Loop::current().now(), self.limit).time_since_epoch().count();
     self.fire = [](Timer& timer) noexcept {
       request_cancel(static_cast<FinallyAwaiter&>(timer).cleanup, "the clean-up's limit");
     };
-    Loop::current().arm(self);
+    // One that nobody waits to see the end of takes the time it needs.
+    if (detail::cancelled(self)) self.bound_cleanup();
     self.cleanup.back = &self;
     try {
       self.cleanup.start(self.make_cleanup(), &cleanup_ended, self.frame->chain);
@@ -173,6 +173,11 @@ struct FinallyAwaiter : Waiter, Timer {
       self.cleanup_error = std::current_exception();
       self.cleaned_up(End::exception);
     }
+  }
+  void bound_cleanup() noexcept {
+    if (armed()) return;
+    deadline = deadline_after(Loop::current().now(), limit).time_since_epoch().count();
+    Loop::current().arm(*this);
   }
   static void cleanup_ended(Chain& chain, End how) {
     auto& self = *static_cast<FinallyAwaiter*>(static_cast<Branch<void>&>(chain).back);
@@ -246,7 +251,7 @@ auto shield(A&& awaitable, Duration limit = detail::k_shield_max) {
 /// Runs `body`, then always `cleanup()` (a function that returns Task<>), whatever became of it.
 /// - **Completes** after the clean-up. **Returns** the body's value. **Errors** the body's
 ///   exception, else the clean-up's.
-/// - **Cancel** ends the body; the clean-up runs shielded for at most `limit` (5 s).
+/// - **Cancel** ends the body; from then on the clean-up may run shielded for `limit` (5 s).
 /// - **Lifetime** owns body and function. **Concurrency** any number. **Thread** the loop's.
 template <class A, class C>
 auto finally(A&& body, C&& cleanup, Duration limit = detail::k_shield_max) {

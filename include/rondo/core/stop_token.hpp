@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // std::stop_token in and out.
 //
-//   Result<Page> page = co_await with_stop_token(token, fetch(url));   // in: any thread may stop
-//   it std::stop_token mine = co_await current_stop_token();              // out: of the running
-//   task std::stop_token all = scope.stop_token();                          // out: of a scope
+//   Result<Page> page = co_await with_stop_token(token, fetch(url));  // in: any thread may stop it
+//   std::stop_token mine = co_await current_stop_token();             // out: of the running task
+//   std::stop_token all = scope.stop_token();                         // out: of a scope
 //   co_await run_blocking([mine] { while (!mine.stop_requested()) step(); });
 //
 // Outward: stopped when the task (scope) is cancelled, and when it has ended: who still works for

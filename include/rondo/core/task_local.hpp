@@ -3,8 +3,7 @@
 //
 //   inline TaskLocal<std::string> request_id;              // one per kind of value, static
 //   co_await request_id.with("42", handle(request));
-//   if (const std::string* id = request_id.get()) log(*id);      // anywhere below, plain functions
-//   too
+//   if (const std::string* id = request_id.get()) log(*id);  // anywhere below, in functions too
 //
 // Inherited by what is awaited inside, by branches (when_all, with_timeout, ...), by children of
 // scopes opened inside, and, to be read only, by functions of run_blocking, run_cpu and Worker.

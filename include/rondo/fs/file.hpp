@@ -27,8 +27,8 @@
 #include "rondo/base/limits.hpp"
 #include "rondo/base/result.hpp"
 #include "rondo/base/unique_fd.hpp"
+#include "rondo/core/detail/file_awaiter.hpp"
 #include "rondo/core/task.hpp"
-#include "rondo/core/offload.hpp"
 #include "rondo/io/file_ops.hpp"
 #include "rondo/io/operation.hpp"
 
@@ -51,70 +51,7 @@ struct OpenOptions {
 
 namespace detail {
 
-/// An operation that a driver takes, or that is performed on a worker's thread when it does not.
-template <class Op>
-struct FileAwaiter : rondo::detail::Waiter {
-  struct Submitted : Op {
-    FileAwaiter* awaiter = nullptr;
-  };
-  struct Performed : rondo::detail::Job {
-    FileAwaiter* awaiter = nullptr;
-  };
-  Submitted op;
-  Performed job;
-  std::int32_t result = 0;
-
-  explicit FileAwaiter(rondo::detail::PromiseBase& parent) noexcept {
-    frame = &parent;
-    op.awaiter = this;
-    job.awaiter = this;
-    op.on_complete = [](io::Operation& done, const io::Completion& how) noexcept {
-      static_cast<Submitted&>(done).awaiter->complete(how.result);
-    };
-    job.execute = [](rondo::detail::Job& work) noexcept {
-      auto& self = *static_cast<Performed&>(work).awaiter;
-      self.result = io::perform(self.op);
-    };
-    job.finished = [](rondo::detail::Job& work) noexcept {
-      auto& self = *static_cast<Performed&>(work).awaiter;
-      self.complete(self.result);
-    };
-  }
-  bool await_ready() const noexcept { return false; }
-  void await_suspend(std::coroutine_handle<>) {
-    if (rondo::detail::cancelled(*this)) return strike(*this);
-    io::Driver& driver = Loop::current().driver();
-    const bool on_thread = !takes(driver);
-    if (on_thread && !lane().submit(job)) {
-      result = -static_cast<std::int32_t>(Errc::try_again);  // limits::blocking_queue
-      return wake(*this);
-    }
-    park(*this, on_thread ? &cancel_job : &cancel_operation);
-    if (!on_thread) driver.submit(op);
-  }
-
- private:
-  static rondo::detail::Lane& lane() {
-    return rondo::detail::offload_lane(rondo::detail::Pool::blocking);
-  }
-  /// Reads and writes at an offset may wait for a disk: where files go to threads, they do too.
-  static bool takes(const io::Driver& driver) noexcept {
-    const bool moves_bytes = Op().kind == io::OpKind::read || Op().kind == io::OpKind::write;
-    return driver.handles(moves_bytes ? io::OpKind::open : Op().kind);
-  }
-  static void cancel_job(rondo::detail::Waiter& waiter) noexcept {
-    auto& self = static_cast<FileAwaiter&>(waiter);
-    if (lane().take_back(self.job)) strike(self);
-  }
-  static void cancel_operation(rondo::detail::Waiter& waiter) noexcept {
-    Loop::current().driver().cancel(static_cast<FileAwaiter&>(waiter).op);
-  }
-  void complete(std::int32_t value) noexcept {
-    result = value;
-    if (value < 0 && rondo::detail::cancelled(*this)) strike(*this);
-    else wake(*this);
-  }
-};
+using rondo::detail::FileAwaiter;
 
 struct ReadAtAwaiter : FileAwaiter<io::ReadOp> {
   ReadAtAwaiter(int fd, ByteSpan into, std::uint64_t offset,

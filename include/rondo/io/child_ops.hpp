@@ -5,7 +5,7 @@
 // tenths of a millisecond, more when the program's file is on a slow disk.
 // Descriptors marked `give` are the driver's from submit() on: closed here once the child has
 // them, also when there is no child. Strings and arrays outlive submit().
-// Under sim a child is a registered stand-in (testing/sim_loop.hpp) and a terminal is -ENOTSUP.
+// Under sim a child is a registered stand-in (testing/sim_process.hpp) and a terminal is -ENOTSUP.
 // Thread rule: the loop's thread.
 #pragma once
 

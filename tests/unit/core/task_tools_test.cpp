@@ -117,6 +117,32 @@ Task<> note_reason(std::string* to) {
   });
 }
 
+TEST(Finally, a_clean_up_that_nobody_waits_to_see_the_end_of_takes_the_time_it_needs) {
+  SimLoop sim;
+  sim.run([]() -> Task<> {
+    bool cleaned = false;
+    const auto clean = [&]() -> Task<> {
+      co_await sleep_for(1h);
+      cleaned = true;
+    };
+    EXPECT_EQ(co_await finally([]() -> Task<int> { co_return 1; }(), clean), 1);
+    EXPECT_TRUE(cleaned);
+  });
+  EXPECT_EQ(sim.now(), 1h);
+}
+
+TEST(Finally, once_asked_to_stop_a_clean_up_has_its_limit) {
+  for (const Duration asked : {Duration(0ms), Duration(2ms)}) {  // In the body, in the clean-up.
+    SimLoop sim;
+    sim.run([&]() -> Task<> {
+      co_await move_on_after(asked, [](Scope&) -> Task<> {
+        co_await finally(sleep_for(1ms), []() -> Task<> { co_await sleep_for(1h); }, 10ms);
+      });
+    });
+    EXPECT_EQ(sim.now(), asked + 10ms);
+  }
+}
+
 TEST(CancelReason, is_read_in_a_clean_up) {
   SimLoop sim;
   sim.run([]() -> Task<> {
