@@ -112,9 +112,12 @@ int main(int argc, char** argv) {
   if (mode == "sink") return rondo::run(bench::accept_all(port, bench::sink));
   if (mode == "source") return rondo::run(bench::accept_all(port, bench::source));
   if (mode == "fanout") return rondo::run(bench::fanout(port));
-  if (mode == "http") return rondo::run(bench::http(port));
-  if (mode == "ws") return rondo::run(bench::ws_echo(port));
+  using bench::Transport;
+  if (mode == "http") return rondo::run(bench::http(port, Transport::plain));
+  if (mode == "https") return rondo::run(bench::http(port, Transport::tls));
+  if (mode == "ws") return rondo::run(bench::ws_echo(port, Transport::plain));
+  if (mode == "wss") return rondo::run(bench::ws_echo(port, Transport::tls));
   if (mode == "wsfan") return rondo::run(bench::ws_fan(port));
-  std::fputs("rondo-bench-server echo|sink|source|fanout|http|ws|wsfan PORT\n", stderr);
+  std::fputs("rondo-bench-server echo|sink|source|fanout|http|https|ws|wss|wsfan PORT\n", stderr);
   return 2;
 }

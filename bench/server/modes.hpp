@@ -11,8 +11,10 @@ namespace bench {
 /// Says on standard output that connections are accepted.
 void ready();
 
-rondo::Task<> http(std::string port);
-rondo::Task<> ws_echo(std::string port);
+enum class Transport : bool { plain, tls };
+
+rondo::Task<> http(std::string port, Transport transport);
+rondo::Task<> ws_echo(std::string port, Transport transport);
 rondo::Task<> ws_fan(std::string port);
 
 }  // namespace bench

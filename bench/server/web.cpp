@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The HTTP and WebSocket modes of the benchmark server.
 #include <algorithm>
+#include <cstdio>
 #include <string>
 #include <vector>
 
 #include "modes.hpp"
+#include "rondo/fs/dir.hpp"
 #include "rondo/http/server.hpp"
 #include "rondo/net/tcp.hpp"
+#include "rondo/process/process.hpp"
+#include "rondo/tls/stream.hpp"
 #include "rondo/ws/socket.hpp"
 
 namespace bench {
@@ -15,11 +19,33 @@ using namespace rondo;
 
 namespace {
 
-Task<> serve(std::string port, http::Router router) {
+/// A context with a certificate for 127.0.0.1 that signs itself, made in `folder`.
+Task<tls::Context> self_signed(std::string folder) {
+  const tls::Identity made{.certificate_file = folder + "/cert.pem",
+                           .key_file = folder + "/key.pem"};
+  const auto done = co_await process::capture(
+      {.program = "openssl",
+       .arguments = {"req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                     "-nodes", "-keyout", made.key_file, "-out", made.certificate_file, "-subj",
+                     "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"}})
+                        .or_throw();
+  if (!done.status.success()) throw SystemError(Error(Errc::failed, "openssl", done.errors));
+  std::printf("certificate %s\n", made.certificate_file.c_str());
+  co_return tls::Context::server({.identities = {made}, .alpn = {"http/1.1"}}).or_throw();
+}
+
+Task<> serve(std::string port, http::Router router, Transport transport) {
   auto listener = tcp::listen({.address = "127.0.0.1:" + port}).or_throw();
   http::Server server(std::move(router));
-  ready();
-  (co_await server.run(listener)).or_throw();
+  if (transport == Transport::plain) {
+    ready();
+    co_return (co_await server.run(listener)).or_throw();
+  }
+  co_await fs::with_temporary_directory([&](std::string folder) -> Task<> {
+    auto context = co_await self_signed(std::move(folder));
+    ready();
+    (co_await server.run(listener, context)).or_throw();
+  });
 }
 
 Task<> echo_body(http::Request& request, http::Response& response) {
@@ -64,19 +90,19 @@ Task<> join_hall(Hall& hall, http::Request& request, http::Response& response) {
 
 }  // namespace
 
-Task<> http(std::string port) {
+Task<> http(std::string port, Transport transport) {
   http::Router router;
   router.get("/", [](http::Request&, http::Response& response) {
     response.content_type("text/plain").send("Hello, World!");
   });
   router.post("/echo", echo_body);
-  co_await serve(std::move(port), std::move(router));
+  co_await serve(std::move(port), std::move(router), transport);
 }
 
-Task<> ws_echo(std::string port) {
+Task<> ws_echo(std::string port, Transport transport) {
   http::Router router;
   router.get("/{path...}", echo_messages);
-  co_await serve(std::move(port), std::move(router));
+  co_await serve(std::move(port), std::move(router), transport);
 }
 
 Task<> ws_fan(std::string port) {
@@ -85,7 +111,7 @@ Task<> ws_fan(std::string port) {
   router.get("/{path...}", [&hall](http::Request& request, http::Response& response) {
     return join_hall(hall, request, response);
   });
-  co_await serve(std::move(port), std::move(router));
+  co_await serve(std::move(port), std::move(router), Transport::plain);
 }
 
 }  // namespace bench

@@ -9,7 +9,10 @@
 #include "http/connection.hpp"
 #include "rondo/base/log.hpp"
 #include "rondo/core/scope.hpp"
+#include "rondo/core/select.hpp"
+#include "rondo/core/sleep.hpp"
 #include "rondo/proto/http1_write.hpp"
+#include "rondo/tls/stream.hpp"
 
 namespace rondo::http {
 
@@ -117,6 +120,41 @@ Task<> serve_socket(Slot slot, net::Stream peer) {
   }
 }
 
+/// The same behind a handshake, which a soft stop ends.
+Task<> serve_secured(Slot slot, net::Stream peer, tls::Context context) {
+  const auto address = peer.peer();
+  const std::string from = address ? address->to_string() : std::string();
+  try {
+    auto agreed = co_await select(tls::accept(std::move(context), std::move(peer)),
+                                  until_stop_requested());
+    auto& secured = std::get<0>(agreed.values);
+    if (!secured || !*secured) co_return;  // The context counts it; the peer was told why.
+    tls::Stream stream = std::move(*secured).or_throw();
+    Connection connection(slot.server(), stream, {.address = from, .secure = true}, nullptr);
+    co_await connection.run();
+  } catch (const std::exception& error) {
+    log(LogLevel::error, error.what());  // Out of memory: this connection only.
+  }
+}
+
+/// Accepts until a soft stop and hands each connection to `begin(sessions, slot, stream)`.
+template <class F>
+Task<Result<>> accept_all(ServerState& state, net::Listener& listener, F begin) {
+  Result<> outcome;
+  co_await with_scope([&](Scope& sessions) -> Task<> {
+    while (true) {
+      while (state.full() && !stop_requested()) co_await state.room.wait();
+      auto peer = co_await listener.accept();
+      if (!peer) {
+        if (!(peer.error() == Errc::stopping)) outcome = peer.error();
+        co_return;
+      }
+      begin(sessions, Slot(state), std::move(*peer));
+    }
+  });
+  co_return outcome;
+}
+
 }  // namespace
 }  // namespace detail
 
@@ -127,19 +165,17 @@ Server::~Server() {
 }
 
 Task<Result<>> Server::run(net::Listener& listener) {
-  Result<> outcome;
-  co_await with_scope([&](Scope& sessions) -> Task<> {
-    while (true) {
-      while (state_->full() && !stop_requested()) co_await state_->room.wait();
-      auto peer = co_await listener.accept();
-      if (!peer) {
-        if (!(peer.error() == Errc::stopping)) outcome = peer.error();
-        co_return;
-      }
-      sessions.start(detail::serve_socket, detail::Slot(*state_), std::move(*peer));
-    }
-  });
-  co_return outcome;
+  return detail::accept_all(
+      *state_, listener, [](Scope& sessions, detail::Slot slot, net::Stream peer) {
+        sessions.start(detail::serve_socket, std::move(slot), std::move(peer));
+      });
+}
+
+Task<Result<>> Server::run(net::Listener& listener, tls::Context context) {
+  return detail::accept_all(
+      *state_, listener, [context](Scope& sessions, detail::Slot slot, net::Stream peer) {
+        sessions.start(detail::serve_secured, std::move(slot), std::move(peer), context);
+      });
 }
 
 Task<> Server::serve(ByteStream& stream, Peer peer) {

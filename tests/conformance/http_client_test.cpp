@@ -483,6 +483,38 @@ TEST_P(HttpClient, proxies_are_asked_for_whole_urls_and_tunnels) {
       });
 }
 
+TEST_P(HttpClient, speaks_tls_with_a_server_and_believes_no_stranger) {
+  run([]() -> Task<> {
+    Certificates made;
+    const auto site = made.sign("site", {.names = {}, .addresses = {"127.0.0.1"}});
+    auto context = tls::Context::server({.identities = {site}, .alpn = {"http/1.1"}}).or_throw();
+    auto listener = tcp::listen({.address = "127.0.0.1:0"}).or_throw();
+    const std::string url = "https://127.0.0.1:" + std::to_string(listener.port());
+    http::Router router = pages();
+    router.get("/secure", [](http::Request& in, http::Response& out) {
+      out.send(in.secure() && in.peer().starts_with("127.0.0.1:") ? "yes" : "no");
+    });
+    http::Server server(std::move(router));
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      scope.start([&]() -> Task<> { (void)co_await server.run(listener, context); });
+      Client client({.tls = tls::Context::client({.authorities_file = made.authority(),
+                                                  .alpn = {"http/1.1"}})
+                                .or_throw()});
+      EXPECT_EQ(co_await text_of(client, url + "/secure"), "yes");
+      auto large = co_await client.get(url + "/stream").or_throw();
+      EXPECT_EQ((co_await large.read_all()).or_throw().size(), 100'000u);
+      EXPECT_EQ(client.statistics().opened, 1u);
+      EXPECT_TRUE(large.timings().reused);
+      Client stranger({.retries_max = 0});
+      EXPECT_EQ((co_await stranger.get(url)).error(), Errc::untrusted);
+      // Somebody who never says a word holds nobody up: a stop ends the handshake.
+      auto silent = co_await tcp::connect(listener.local()).or_throw();
+      scope.cancel();
+    });
+    EXPECT_EQ(context.statistics().handshakes, 1u);
+  });
+}
+
 TEST_P(HttpClient, one_socket_and_one_base_url_can_stand_for_everything) {
   run([]() -> Task<> {
     const std::string name = unused_name();

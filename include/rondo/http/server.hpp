@@ -4,6 +4,7 @@
 //   http::Server server(std::move(router), {.body_max = 64 * 1024});
 //   auto listener = tcp::listen({.address = "127.0.0.1:8080"}).or_throw();
 //   co_await server.run(listener);                     // until a soft stop, then all have ended
+//   co_await server.run(listener, tls_context);        // the same over TLS
 //
 // Keep-alive and pipelining: the answers to requests that arrived together leave in one send.
 // Time-outs, limits and what they answer are the fields of ServerOptions. A connection that is
@@ -25,6 +26,7 @@
 #include "rondo/core/stream.hpp"
 #include "rondo/core/task.hpp"
 #include "rondo/http/router.hpp"
+#include "rondo/tls/context.hpp"
 
 namespace rondo::net {
 class Listener;
@@ -85,6 +87,8 @@ class Server {
   /// - **Lifetime** the listener outlives it. **Concurrency** any number of listeners.
   /// - **Thread** the loop's.
   Task<Result<>> run(net::Listener& listener);
+  /// The same over TLS. A connection whose handshake fails is counted by the context.
+  Task<Result<>> run(net::Listener& listener, tls::Context context);
 
   /// Serves one connection.
   /// - **Completes** when it has ended: output is queued, the write side shut down.
