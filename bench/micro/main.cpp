@@ -212,13 +212,15 @@ Task<> everything() {
 }  // namespace
 
 int bench_spawn();  // spawn.cpp
+int bench_files();  // files.cpp
 
 int main(int argc, char** argv) {
   pin(0);
   const std::string_view mode = argc > 1 ? argv[1] : "";
   if (mode == "spawn") return bench_spawn();
+  if (mode == "files") return bench_files();
   if (!mode.empty()) {
-    std::fputs("usage: rondo-bench-micro [spawn]\n", stderr);
+    std::fputs("usage: rondo-bench-micro [spawn|files]\n", stderr);
     return 2;
   }
   const int status = run(everything());

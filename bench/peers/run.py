@@ -73,10 +73,12 @@ MICRO = {  # programs that print {"metric":..,"value":..,"unit":..} lines themse
         "node": f"node {HERE}/micro/node_micro.js", "asyncio": f"{PY} {HERE}/micro/py_micro.py asyncio",
         "uvloop": f"{PY} {HERE}/micro/py_micro.py uvloop"},
     "W9": {
+        "rondo": f"{RONDO}micro spawn",
         "posix_spawn": f"{B}/os_floor spawn", "libuv": f"{B}/uv_micro spawn", "tokio": f"{B}/tokio_micro spawn",
         "go": f"{B}/go_micro spawn", "node": f"node {HERE}/micro/node_micro.js spawn",
         "asyncio": f"{PY} {HERE}/micro/py_micro.py asyncio spawn", "uvloop": f"{PY} {HERE}/micro/py_micro.py uvloop spawn"},
     "W10": {
+        "rondo": f"{RONDO}micro files", "rondo-epoll": f"env RONDO_DRIVER=epoll {RONDO}micro files",
         "sync-loop": f"{B}/os_floor files", "raw-uring": f"{B}/uring_floor files", "libuv": f"{B}/uv_micro files",
         "tokio": f"{B}/tokio_micro files", "go": f"{B}/go_micro files", "node": f"node {HERE}/micro/node_micro.js files",
         "aiofiles": f"{PY} {HERE}/micro/py_micro.py asyncio files", "aiofiles-uvloop": f"{PY} {HERE}/micro/py_micro.py uvloop files"},
