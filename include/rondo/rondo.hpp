@@ -62,6 +62,7 @@
 #include "rondo/core/worker.hpp"
 #include "rondo/fs/buffered.hpp"
 #include "rondo/fs/dir.hpp"
+#include "rondo/fs/directory.hpp"
 #include "rondo/fs/file.hpp"
 #include "rondo/fs/notify.hpp"
 #include "rondo/http/client.hpp"

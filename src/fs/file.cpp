@@ -7,19 +7,14 @@
 #include <array>
 #include <utility>
 
+#include "fs/open_flags.hpp"
 #include "fs/operations.hpp"
 #include "rondo/core/cancel.hpp"
 #include "rondo/core/detail/one_shot.hpp"
 #include "rondo/core/sleep.hpp"
 
 namespace rondo::fs {
-namespace {
 
-/// What a read of unknown length asks for first: most files are smaller.
-constexpr std::size_t k_first_read = 16'384;
-constexpr std::size_t k_read_step = 262'144;
-
-/// The flags of open(2), or a negative value when the options contradict each other.
 std::int32_t flags_of(const OpenOptions& options) noexcept {
   const bool writes = options.write || options.append;
   if (!options.read && !writes) return -1;
@@ -33,6 +28,12 @@ std::int32_t flags_of(const OpenOptions& options) noexcept {
   if (!options.follow) flags |= O_NOFOLLOW;
   return flags | O_NOCTTY;
 }
+
+namespace {
+
+/// What a read of unknown length asks for first: most files are smaller.
+constexpr std::size_t k_first_read = 16'384;
+constexpr std::size_t k_read_step = 262'144;
 
 Task<Result<UniqueFd>> open_descriptor(std::string_view path, std::int32_t flags,
                                        std::uint32_t permissions) {

@@ -140,6 +140,15 @@ std::int32_t open_socket(const ConnectOp& op, Sockets sockets) noexcept {
   return fd.release();
 }
 
+open_how& open_how_of(OpenOp& op) noexcept {
+  static_assert(sizeof(open_how) <= sizeof op.storage);
+  auto* how = std::construct_at(reinterpret_cast<open_how*>(op.storage));
+  how->flags = static_cast<std::uint32_t>(op.flags) | O_CLOEXEC;
+  how->mode = (op.flags & O_CREAT) != 0 ? op.permissions : 0;  // Else the kernel refuses a mode.
+  how->resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  return *how;
+}
+
 msghdr& message_header(SendMessageOp& op) noexcept {
   auto* header = std::construct_at(reinterpret_cast<msghdr*>(op.header_storage));
   header->msg_iov = reinterpret_cast<iovec*>(const_cast<ByteView*>(op.slices));

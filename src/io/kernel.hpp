@@ -6,6 +6,7 @@
 // Thread rule: the loop's thread, except fire() on a wake descriptor.
 #pragma once
 
+#include <linux/openat2.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -41,6 +42,8 @@ msghdr& message_header(SendMessageOp& op) noexcept;
 std::int32_t poll_result(std::uint32_t bits) noexcept;
 
 FileType type_of(std::uint32_t mode) noexcept;
+/// Writes the struct open_how of an operation that stays beneath a directory into its storage.
+open_how& open_how_of(OpenOp& op) noexcept;
 /// The struct statx in the operation's storage, and what flags it is asked with.
 struct statx& statx_of(StatOp& op) noexcept;
 int statx_flags(const StatOp& op) noexcept;

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,7 +31,11 @@ std::int32_t retried(F call) noexcept {
 /// A call moves at most 2 GiB anyway.
 std::size_t clamped(std::size_t size) noexcept { return std::min<std::size_t>(size, INT32_MAX); }
 
-std::int32_t open_file(const OpenOp& op) noexcept {
+std::int32_t open_file(OpenOp& op) noexcept {
+  if (op.beneath >= 0) {
+    const open_how& how = kernel::open_how_of(op);
+    return retried([&] { return ::syscall(SYS_openat2, op.beneath, op.path, &how, sizeof how); });
+  }
   return retried([&] { return ::open(op.path, op.flags | O_CLOEXEC, op.permissions); });
 }
 

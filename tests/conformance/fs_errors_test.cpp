@@ -12,6 +12,7 @@
 
 #include "every_driver.hpp"
 #include "rondo/fs/dir.hpp"
+#include "rondo/fs/directory.hpp"
 #include "rondo/fs/file.hpp"
 
 namespace rondo::testing {
@@ -43,6 +44,26 @@ TEST_P(KernelFiles, names_do_not_move_between_file_systems) {
     co_await fs::write_file(at + "a", "x").or_throw();
     EXPECT_EQ((co_await fs::rename(at + "a", "/proc/a")).error(), errc(EXDEV));
     EXPECT_EQ(co_await fs::read_file(at + "a").or_throw(), "x") << "it stays where it was";
+  });
+}
+
+TEST_P(KernelFiles, links_do_not_lead_out_of_a_directory_held_open) {
+  in_directory([](std::string at) -> Task<> {
+    co_await fs::make_directories(at + "root").or_throw();
+    co_await fs::write_file(at + "secret", "outside").or_throw();
+    co_await fs::write_file(at + "root/a", "inside").or_throw();
+    co_await fs::symbolic_link("../secret", at + "root/up").or_throw();
+    co_await fs::symbolic_link("/etc/passwd", at + "root/away").or_throw();
+    co_await fs::symbolic_link("/proc/self/root", at + "root/magic").or_throw();
+    co_await fs::symbolic_link("a", at + "root/near").or_throw();
+    auto root = co_await fs::Directory::open(at + "root").or_throw();
+    for (const char* out : {"up", "away", "magic/etc/passwd"})
+      EXPECT_EQ((co_await root.open_file(out)).error(), Errc::access_denied) << out;
+    auto near = co_await root.open_file("near").or_throw();
+    EXPECT_EQ(co_await near.read_to_end(100).or_throw(), "inside");
+    // It is the directory that was opened, wherever it is now.
+    co_await fs::rename(at + "root", at + "elsewhere").or_throw();
+    EXPECT_TRUE((co_await root.open_file("a")).has_value());
   });
 }
 

@@ -12,6 +12,7 @@
 #include "rondo/core/when.hpp"
 #include "rondo/fs/buffered.hpp"
 #include "rondo/fs/dir.hpp"
+#include "rondo/fs/directory.hpp"
 #include "rondo/fs/file.hpp"
 
 namespace rondo::testing {
@@ -419,6 +420,27 @@ TEST_P(FileSystem, copying_a_file_onto_itself_is_refused_and_keeps_it) {
     co_await fs::write_file(at + "a", "text").or_throw();
     EXPECT_FALSE((co_await fs::copy_file(at + "a", at + "a")).has_value());
     EXPECT_EQ(co_await fs::read_file(at + "a").or_throw(), "text");
+  });
+}
+
+TEST_P(FileSystem, a_directory_held_open_lets_nobody_out) {
+  in_directory([](std::string at) -> Task<> {
+    co_await fs::make_directories(at + "root/sub").or_throw();
+    co_await fs::write_file(at + "root/sub/a", "inside").or_throw();
+    co_await fs::write_file(at + "secret", "outside").or_throw();
+    auto root = co_await fs::Directory::open(at + "root").or_throw();
+    auto file = co_await root.open_file("sub/../sub/a").or_throw();
+    EXPECT_EQ(co_await file.read_to_end(100).or_throw(), "inside");
+    EXPECT_EQ(file.path(), at + "root/sub/../sub/a");
+    for (const std::string& out : {std::string("../secret"), at + "secret", std::string("sub/../..")})
+      EXPECT_EQ((co_await root.open_file(out)).error(), Errc::access_denied) << out;
+    EXPECT_EQ((co_await root.open_file("none")).error(), Errc::no_such_file);
+    EXPECT_EQ((co_await root.open_file("")).error(), Errc::invalid_argument);
+    EXPECT_EQ((co_await fs::Directory::open(at + "secret")).error(), errc(ENOTDIR));
+    EXPECT_EQ((co_await fs::Directory::open(at + "none")).error(), Errc::no_such_file);
+    auto made = co_await root.open_file("new", {.write = true, .create_new = true}).or_throw();
+    co_await made.write_all("x").or_throw();
+    EXPECT_EQ(co_await fs::read_file(at + "root/new").or_throw(), "x");
   });
 }
 

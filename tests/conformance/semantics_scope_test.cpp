@@ -334,17 +334,18 @@ TEST_P(SemanticsScope, rule_24_finally_cleans_up_after_value_exception_and_cance
   });
 }
 
-TEST_P(SemanticsScope, rule_24_a_clean_up_that_does_not_end_is_cancelled_at_its_limit) {
+TEST_P(SemanticsScope, rule_24_a_clean_up_that_was_asked_to_stop_is_cancelled_at_its_limit) {
   run([]() -> Task<> {
     bool too_far = false;
-    EXPECT_EQ(co_await finally(
-                  late_value(1us, 7),
-                  [&]() -> Task<> {
-                    co_await sleep_for(1h);
-                    too_far = true;
-                  },
-                  1ms),
-              7);
+    co_await move_on_after(100us, [&](Scope&) -> Task<> {
+      (void)co_await finally(
+          late_value(1us, 7),
+          [&]() -> Task<> {
+            co_await sleep_for(1h);
+            too_far = true;
+          },
+          1ms);
+    });
     EXPECT_FALSE(too_far);
   });
 }

@@ -37,6 +37,9 @@ struct OpenOp : Operation {
   const char* path = nullptr;
   std::int32_t flags = 0;       ///< of open(2); O_CLOEXEC is added
   std::uint32_t permissions = 0666;  ///< of a file that is made, less the umask
+  /// A directory that the relative path may not leave, by ".." or a link: openat2(2), EXDEV.
+  int beneath = -1;
+  alignas(8) std::byte storage[24] = {};  ///< the driver's: struct open_how
 };
 
 /// Completes with 0 when the file's data (and, unless `data_only`, its metadata) is on the disk.

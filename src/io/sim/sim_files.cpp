@@ -75,6 +75,7 @@ std::int32_t SimDriver::open_file(OpenOp& op) {
   const auto descriptor = open();
   if (!descriptor) return -EMFILE;
   auto file = std::make_unique<OpenFile>();
+  if (op.beneath >= 0) return close(descriptor->fd), -ENOTSUP;  // Directories have no descriptors.
   if (const std::int32_t error = host_.disk->open(op.path, op.flags, op.permissions, *file)) {
     close(descriptor->fd);
     return error;

@@ -78,6 +78,10 @@ void fill_file_entry(Operation& op, io_uring_sqe& sqe) noexcept {
   switch (op.kind) {
     case OpKind::open: {
       auto& open = static_cast<OpenOp&>(op);
+      if (open.beneath >= 0) {
+        io_uring_prep_openat2(&sqe, open.beneath, open.path, &kernel::open_how_of(open));
+        return;
+      }
       io_uring_prep_openat(&sqe, AT_FDCWD, open.path, open.flags | O_CLOEXEC, open.permissions);
       return;
     }
@@ -171,6 +175,7 @@ std::uint64_t file_kinds(const io_uring_probe& probe, bool newer) noexcept {
   std::uint64_t kinds = 0;
   for (const Need& need : k_needs) {
     if (need.opcode == abi::k_op_ftruncate && !newer) continue;
+    if (need.kind == OpKind::open && !supported(IORING_OP_OPENAT2)) continue;
     if (supported(need.opcode)) kinds |= std::uint64_t{1} << static_cast<unsigned>(need.kind);
   }
   if (supported(IORING_OP_LINKAT) && supported(IORING_OP_SYMLINKAT))

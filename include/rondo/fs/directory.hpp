@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Directory: a directory held open, whose files are found from it and cannot be outside of it.
+//
+//   auto root = co_await fs::Directory::open("public").or_throw();
+//   auto file = co_await root.open_file(name_from_a_stranger);
+//
+// "..", absolute paths and symbolic links that lead out are access_denied, decided by the kernel
+// while it looks (openat2(2), RESOLVE_BENEATH): nobody can put a link in between. Renaming the
+// directory, or what its path leads through, changes nothing. Under simulation only the text of
+// the name is judged.
+// Lifetime: outlives its awaits. Thread rule: the loop's thread.
+#pragma once
+
+#include <string>
+
+#include "rondo/base/result.hpp"
+#include "rondo/base/unique_fd.hpp"
+#include "rondo/core/task.hpp"
+#include "rondo/fs/file.hpp"
+
+namespace rondo::fs {
+
+class [[nodiscard]] Directory {
+ public:
+  /// - **Completes** when it is open. **Returns** the Directory. **Errors** no_such_file, ENOTDIR,
+  ///   access_denied, ... with the path. **Cancel** closes what was opened meanwhile.
+  /// - **Lifetime** nothing to keep. **Concurrency** any number. **Thread** the loop's.
+  static Task<Result<Directory>> open(std::string path);
+  Directory(Directory&& other) noexcept = default;
+  Directory& operator=(Directory&& other) noexcept;
+  ~Directory();
+
+  /// Opens a file beneath it: "a/b.txt". As File::open; access_denied for a name that leads out.
+  /// The File's path() is this directory's and the name.
+  Task<Result<File>> open_file(std::string name, OpenOptions options = {}) const;
+
+  const std::string& path() const noexcept { return path_; }
+
+ private:
+  Directory(UniqueFd fd, std::string path) noexcept : fd_(std::move(fd)), path_(std::move(path)) {}
+  UniqueFd fd_;  ///< empty under simulation
+  std::string path_;
+};
+
+}  // namespace rondo::fs
