@@ -68,6 +68,7 @@
 #include "rondo/http/client.hpp"
 #include "rondo/http/server.hpp"
 #include "rondo/http/sse.hpp"
+#include "rondo/http/static_files.hpp"
 #include "rondo/io/driver.hpp"
 #include "rondo/net/endpoint.hpp"
 #include "rondo/net/options.hpp"

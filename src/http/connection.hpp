@@ -95,6 +95,7 @@ class Connection : public ListLink {
   ServerState& server() noexcept { return server_; }
   PeerWatch& watch() noexcept { return watch_; }
   ByteStream& stream() noexcept { return stream_; }
+  net::Stream* socket() noexcept { return socket_; }
   bool stopping() const noexcept { return stopping_; }
   Upgraded upgrade(std::string_view protocol);
 

@@ -3,7 +3,10 @@
 
 #include "http/connection.hpp"
 #include "rondo/base/log.hpp"
+#include "rondo/core/cancel.hpp"
+#include "rondo/core/detail/file_awaiter.hpp"
 #include "rondo/core/sleep.hpp"
+#include "rondo/net/send_file.hpp"
 #include "rondo/proto/http1_write.hpp"
 #include "rondo/proto/url.hpp"
 
@@ -178,6 +181,56 @@ Task<Result<>> Response::flush() {
     if (!sent) co_return sent;
   }
   co_return co_await ex.connection->watch().write({}, patience);
+}
+
+namespace {
+
+/// Up to this much of a file is read and sent with the head: one send, and no pipe for the kernel.
+constexpr std::uint64_t k_file_copied = 65'536;
+/// A piece of a file that a client must take within the time-out.
+constexpr std::uint64_t k_file_piece = 1'048'576;
+
+/// Reads and writes the part; what works with every file and every stream.
+Task<Result<>> copy_part(Response& out, int fd, std::uint64_t offset, std::uint64_t length) {
+  Loan block = Loan::of_size(std::min(length, k_file_copied));
+  while (length > 0) {
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(length, block.size()));
+    const ByteSpan into = block.writable().first(wanted);
+    const std::int32_t got = co_await rondo::detail::ReadPart{fd, into, offset};
+    if (got < 0) co_return Error::from_errno(-got, "send_file");
+    if (got == 0) co_return Error(Errc::truncated, "send_file");
+    const auto size = static_cast<std::size_t>(got);
+    auto sent = co_await out.write(ByteView(into).first(size));
+    if (!sent) co_return sent;
+    offset += size;
+    length -= size;
+  }
+  co_return Result<>();
+}
+
+}  // namespace
+
+Task<Result<>> Response::send_file(int descriptor, std::uint64_t offset, std::uint64_t length) {
+  Exchange& ex = exchange_;
+  RONDO_ASSERT(!started(), "an answer is sent once");
+  content_length(length);
+  ex.begin_stream();
+  if (ex.has_no_body() || ex.bad_field || length == 0) co_return Result<>();
+  net::Stream* socket = ex.connection->socket();
+  if (!socket || length <= k_file_copied)
+    co_return co_await copy_part(*this, descriptor, offset, length);
+  auto sent = co_await flush();
+  const Duration patience = ex.connection->server().options.write_timeout;
+  while (sent && ex.length_left > 0) {
+    const std::uint64_t piece = std::min(ex.length_left, k_file_piece);
+    auto taken =
+        co_await with_timeout(patience, net::send_file(*socket, descriptor, offset, piece));
+    if (taken && *taken == 0) co_return Error(Errc::truncated, "send_file");
+    if (!taken) co_return taken.error();
+    offset += *taken;
+    ex.length_left -= *taken;
+  }
+  co_return sent;
 }
 
 Upgraded Response::switch_protocols(std::string_view protocol) {

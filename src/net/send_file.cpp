@@ -33,25 +33,6 @@ struct [[nodiscard]] SendPart {
   }
 };
 
-struct ReadAwaiter : rondo::detail::FileAwaiter<io::ReadOp> {
-  ReadAwaiter(int file, ByteSpan into, std::uint64_t offset,
-              rondo::detail::PromiseBase& parent) noexcept
-      : FileAwaiter(parent) {
-    op.fd = file;
-    op.into = into;
-    op.offset = static_cast<std::int64_t>(offset);
-  }
-  std::int32_t await_resume() const noexcept { return result; }
-};
-struct [[nodiscard]] ReadPart {
-  int file;
-  ByteSpan into;
-  std::uint64_t offset;
-  ReadAwaiter awaiter(rondo::detail::PromiseBase& parent) && noexcept {
-    return {file, into, offset, parent};
-  }
-};
-
 /// Breaks the stream when the frame is destroyed with a part of the file sent.
 struct Whole {
   detail::Socket& socket;
@@ -73,7 +54,7 @@ Task<Result<>> copy_file(Stream& stream, int file, std::uint64_t offset, std::ui
   while (sent < length) {
     const ByteSpan into = block.writable().first(
         static_cast<std::size_t>(std::min<std::uint64_t>(length - sent, block.size())));
-    const std::int32_t got = co_await ReadPart{file, into, offset + sent};
+    const std::int32_t got = co_await rondo::detail::ReadPart{file, into, offset + sent};
     if (got < 0) co_return error_of(got);
     if (got == 0) break;
     co_await stream.write_all(ByteView(into).first(static_cast<std::size_t>(got))).or_return();

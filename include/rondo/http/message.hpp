@@ -158,6 +158,14 @@ class Response {
   /// Sends the head of a streamed answer before there is a body, and waits until all is sent.
   Task<Result<>> flush();
 
+  /// Sends a part of an open file as the whole body, with its Content-Length; large parts without
+  /// copying them through the process where the connection allows it.
+  /// - **Completes** when all is accepted. **Returns** nothing. **Errors** the file's, the
+  ///   transport's; truncated when the file has become shorter. After any the connection is closed.
+  /// - **Cancel** closes the connection. **Lifetime** the descriptor outlives the await.
+  /// - **Concurrency** one writer. **Thread** the loop's.
+  Task<Result<>> send_file(int descriptor, std::uint64_t offset, std::uint64_t length);
+
   /// True once the head is decided: status and fields can be set no more.
   bool started() const noexcept;
 

@@ -81,4 +81,20 @@ struct FileAwaiter : Waiter {
   }
 };
 
+/// Reads from a file at an offset; yields the bytes read, 0 at its end, or a negated errno.
+struct [[nodiscard]] ReadPart {
+  int fd;
+  ByteSpan into;
+  std::uint64_t offset;
+  struct Awaiter : FileAwaiter<io::ReadOp> {
+    Awaiter(PromiseBase& parent, const ReadPart& part) noexcept : FileAwaiter(parent) {
+      op.fd = part.fd;
+      op.into = part.into;
+      op.offset = static_cast<std::int64_t>(part.offset);
+    }
+    std::int32_t await_resume() const noexcept { return result; }
+  };
+  Awaiter awaiter(PromiseBase& parent) && noexcept { return {parent, *this}; }
+};
+
 }  // namespace rondo::detail

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rondo/http/static_files.hpp"
+
+#include <cerrno>
+#include <charconv>
+#include <utility>
+
+#include "http/conditions.hpp"
+#include "rondo/fs/directory.hpp"
+#include "rondo/proto/http1_write.hpp"
+#include "rondo/proto/url.hpp"
+
+namespace rondo::http {
+
+namespace {
+
+struct Coding {
+  std::string_view name;    ///< in Accept-Encoding and Content-Encoding
+  std::string_view ending;  ///< of the file beside
+};
+/// Best first: what takes the least bytes.
+constexpr Coding k_codings[] = {{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}};
+
+bool is_hidden(std::string_view path) noexcept {
+  return path.starts_with('.') || path.find("/.") != std::string_view::npos;
+}
+
+std::string hex(std::uint64_t value) {
+  char digits[16];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value, 16).ptr;
+  return std::string(digits, end);
+}
+
+/// Size and time: whoever writes a file anew changes one of them.
+Representation representation_of(const fs::FileStatus& about, std::string_view coding) {
+  const auto modified = std::chrono::duration_cast<std::chrono::seconds>(
+      std::chrono::nanoseconds(about.modified_ns));
+  std::string etag = "\"" + hex(about.size) + "-" +
+                     hex(static_cast<std::uint64_t>(about.modified_ns)) + "-" + hex(about.inode);
+  if (!coding.empty()) etag.append("-").append(coding);
+  return {.etag = etag + "\"", .modified = WallTime(modified), .size = about.size};
+}
+
+/// A file that is opened, and what it is.
+struct Opened {
+  fs::File file;
+  fs::FileStatus about;
+};
+
+}  // namespace
+
+struct StaticFiles::State {
+  State(fs::Directory opened, StaticFilesOptions given)
+      : root(std::move(opened)), options(std::move(given)) {}
+
+  Task<Result<Opened>> find(std::string path);
+  Task<> serve_folder(Request& request, Response& response, std::string path);
+  Task<> serve_missing(Request& request, Response& response);
+  Task<> send(Request& request, Response& response, std::string name, Opened found);
+
+  fs::Directory root;
+  StaticFilesOptions options;
+};
+
+Task<Result<Opened>> StaticFiles::State::find(std::string path) {
+  auto file = co_await root.open_file(path.empty() ? "." : std::move(path));
+  if (!file) co_return file.error();
+  auto about = co_await file->status();
+  if (!about) co_return about.error();
+  co_return Opened{std::move(*file), *about};
+}
+
+Task<> StaticFiles::State::serve_folder(Request& request, Response& response, std::string path) {
+  if (!request.path().ends_with('/')) {
+    std::string target = std::string(request.path()) + "/";
+    if (!request.query().empty()) target.append("?").append(request.query());
+    co_return response.redirect(target, 308);
+  }
+  if (!path.empty() && !path.ends_with('/')) path += '/';
+  if (!options.index.empty()) {
+    auto index = co_await find(path + options.index);
+    if (index && index->about.type == fs::FileType::regular)
+      co_return co_await send(request, response, path + options.index, std::move(*index));
+  }
+  if (options.listing) co_return co_await options.listing(request, response, std::move(path));
+  co_await serve_missing(request, response);
+}
+
+Task<> StaticFiles::State::serve_missing(Request& request, Response& response) {
+  if (!options.fallback.empty()) {
+    auto page = co_await find(options.fallback);
+    if (page && page->about.type == fs::FileType::regular)
+      co_return co_await send(request, response, options.fallback, std::move(*page));
+  }
+  response.send_error(404);
+}
+
+Task<> StaticFiles::State::send(Request& request, Response& response, std::string name,
+                                Opened found) {
+  std::string_view coding;
+  for (const Coding& each : k_codings) {
+    if (!options.precompressed || !accepts(request.head(), each.name)) continue;
+    auto packed = co_await find(name + std::string(each.ending));
+    if (!packed || packed->about.type != fs::FileType::regular) continue;
+    found = std::move(*packed);
+    coding = each.name;
+    break;
+  }
+  const Representation what = representation_of(found.about, coding);
+  char date[proto::k_http_date_size];
+  response.header("ETag", what.etag)
+      .header("Last-Modified", proto::format_http_date(what.modified, date))
+      .header("Cache-Control", options.cache_control);
+  if (options.precompressed) response.header("Vary", "Accept-Encoding");
+  if (const int status = judge(request.head(), what); status != 200)
+    co_return response.status(status).send();
+  // A browser that guesses types would take a page out of anybody's upload.
+  response.header("X-Content-Type-Options", "nosniff")
+      .header("Accept-Ranges", "bytes")
+      .content_type(content_type_of(name));
+  if (!coding.empty()) response.header("Content-Encoding", coding);
+  const RangeAnswer chosen = choose_range(request.head(), what);
+  const std::string size = std::to_string(what.size);
+  if (chosen.status == 416)
+    co_return response.status(416).header("Content-Range", "bytes */" + size).send();
+  const auto [first, length] = chosen.range;
+  if (chosen.status == 206) {
+    response.status(206).header("Content-Range", "bytes " + std::to_string(first) + "-" +
+                                                     std::to_string(first + length - 1) + "/" +
+                                                     size);
+  }
+  (void)co_await response.send_file(found.file.fd(), first, length);
+}
+
+// ---- StaticFiles
+
+StaticFiles::StaticFiles(Owned<State> state) noexcept : state_(std::move(state)) {}
+StaticFiles::StaticFiles(StaticFiles&& other) noexcept = default;
+StaticFiles& StaticFiles::operator=(StaticFiles&& other) noexcept = default;
+StaticFiles::~StaticFiles() = default;
+
+Task<Result<StaticFiles>> StaticFiles::open(std::string root, StaticFilesOptions options) {
+  auto opened = co_await fs::Directory::open(std::move(root));
+  if (!opened) co_return opened.error();
+  co_return StaticFiles(Owned<State>(new State(std::move(*opened), std::move(options))));
+}
+
+Task<> StaticFiles::serve(Request& request, Response& response, std::string_view path) {
+  if (request.method() != Method::get && request.method() != Method::head) {
+    response.header("Allow", "GET, HEAD");
+    co_return response.send_error(405);
+  }
+  std::string below(path);
+  while (below.ends_with('/')) below.pop_back();
+  if (!state_->options.hidden && is_hidden(below)) co_return response.send_error(404);
+  auto found = co_await state_->find(below);
+  if (!found) {
+    const Errc why = found.error().code();
+    const bool missing = why == Errc::no_such_file || why == Errc::access_denied ||
+                         why == static_cast<Errc>(ENOTDIR) || why == static_cast<Errc>(ELOOP) ||
+                         why == static_cast<Errc>(ENAMETOOLONG) || why == Errc::invalid_argument;
+    if (!missing) co_return response.send_error(why == Errc::too_many_descriptors ? 503 : 500);
+    co_return co_await state_->serve_missing(request, response);
+  }
+  if (found->about.type == fs::FileType::directory)
+    co_return co_await state_->serve_folder(request, response, std::move(below));
+  // Pipes, sockets and devices are nobody's business; "name/" of a file is no name.
+  const bool regular = found->about.type == fs::FileType::regular;
+  if (!regular || path.ends_with('/')) co_return response.send_error(404);
+  co_await state_->send(request, response, std::move(below), std::move(*found));
+}
+
+}  // namespace rondo::http
