@@ -2,9 +2,9 @@
 # Completion of `rondo` for bash.
 _rondo() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local chat='--listen --data --classic --classic-room --lines --public-url --node-name --guests
-    --send-limit --console --config --help'
-  local join='--room --name --classic --config --help'
+  local chat='--listen --data --classic --classic-room --lines --public-url --tls-cert --tls-key
+    --node-name --guests --send-limit --console --config --help'
+  local join='--room --name --classic --ca --config --help'
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
     mapfile -t COMPREPLY < <(compgen -W 'chat join --help --version' -- "$current")
@@ -12,7 +12,7 @@ _rondo() {
   fi
   case $previous in
     --data) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
-    --config) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --config | --tls-cert | --tls-key | --ca) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --guests) mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
   esac
   case ${COMP_WORDS[1]} in
