@@ -73,10 +73,12 @@ MICRO = {  # programs that print {"metric":..,"value":..,"unit":..} lines themse
         "node": f"node {HERE}/micro/node_micro.js", "asyncio": f"{PY} {HERE}/micro/py_micro.py asyncio",
         "uvloop": f"{PY} {HERE}/micro/py_micro.py uvloop"},
     "W9": {
+        "rondo": f"{RONDO}micro spawn",
         "posix_spawn": f"{B}/os_floor spawn", "libuv": f"{B}/uv_micro spawn", "tokio": f"{B}/tokio_micro spawn",
         "go": f"{B}/go_micro spawn", "node": f"node {HERE}/micro/node_micro.js spawn",
         "asyncio": f"{PY} {HERE}/micro/py_micro.py asyncio spawn", "uvloop": f"{PY} {HERE}/micro/py_micro.py uvloop spawn"},
     "W10": {
+        "rondo": f"{RONDO}micro files", "rondo-epoll": f"env RONDO_DRIVER=epoll {RONDO}micro files",
         "sync-loop": f"{B}/os_floor files", "raw-uring": f"{B}/uring_floor files", "libuv": f"{B}/uv_micro files",
         "tokio": f"{B}/tokio_micro files", "go": f"{B}/go_micro files", "node": f"node {HERE}/micro/node_micro.js files",
         "aiofiles": f"{PY} {HERE}/micro/py_micro.py asyncio files", "aiofiles-uvloop": f"{PY} {HERE}/micro/py_micro.py uvloop files"},
@@ -239,10 +241,11 @@ def table(workload):
         for m in metrics:
             got = {n: [r["value"] for r in rows if r["contender"] == n and r["metric"] == m] for n in names}
             unit = next(r["unit"] for r in rows if r["metric"] == m)
-            print(f"\n{workload} {m} ({unit})\n| contender | median | min-max |\n|---|---:|---:|")
+            print(f"\n{workload} {m} ({unit})\n| contender | median | quartiles | min |\n|---|---:|---:|---:|")
             for n, v in got.items():
                 if v:
-                    print(f"| {n} | {fmt(statistics.median(v))} | {fmt(min(v))}-{fmt(max(v))} |")
+                    q = statistics.quantiles(v, n=4, method="inclusive") if len(v) > 1 else v * 3
+                    print(f"| {n} | {fmt(statistics.median(v))} | {fmt(q[0])}-{fmt(q[2])} | {fmt(min(v))} |")
         return
     for case in dict.fromkeys(r["case"] for r in rows):
         names = list(dict.fromkeys(r["contender"] for r in rows if r["case"] == case))
@@ -377,7 +380,7 @@ def micro(workload, a):
     for rep in range(a.reps):
         for name, cmd in progs.items():
             argv = shlex.split(cmd)
-            if argv[0].startswith("/") and not os.path.exists(argv[0]):
+            if not all(os.path.exists(x) for x in argv if x.startswith("/")):
                 continue
             r = subprocess.run((["nice", "-n", "-10"] if os.geteuid() == 0 else []) + argv, capture_output=True, text=True, env=env(),
                                start_new_session=True, preexec_fn=boost)
