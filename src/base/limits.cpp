@@ -21,6 +21,7 @@ constexpr Limit k_all[] = {
     http_write_timeout,    ws_message_max,          ws_queue_max,       ws_ping_interval,
     ws_close_timeout,      ws_control_rate,         http_chunk_extensions_max,
     read_file_max,         file_buffer,             list_entries_max,   walk_depth_max,
+    watch_queue_max,       watch_pair_wait,
     capture_max,           terminate_grace,
 };
 

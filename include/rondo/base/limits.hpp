@@ -125,6 +125,10 @@ inline constexpr Limit list_entries_max{"list_entries_max", 1'048'576, "entries"
                                         "entries of one directory listed at once"};
 inline constexpr Limit walk_depth_max{"walk_depth_max", 256, "directories", AtLimit::reject,
                                       "nested directories that walk and remove_tree enter"};
+inline constexpr Limit watch_queue_max{"watch_queue_max", 16'384, "changes", AtLimit::report,
+                                       "changes of a Watcher not yet returned: an overflow"};
+inline constexpr Limit watch_pair_wait{"watch_pair_wait", 20, "ms", AtLimit::report,
+                                       "a name that left waits for its new one: moved_from"};
 
 // Processes.
 inline constexpr Limit capture_max{"capture_max", 16'777'216, "bytes", AtLimit::close,
