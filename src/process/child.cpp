@@ -5,6 +5,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "process/fd_stream.hpp"
+
 namespace rondo::process::detail {
 
 using rondo::detail::cancelled;
@@ -115,6 +117,9 @@ ProcessService::~ProcessService() {
   // end first, then their descriptors are closed.
   for (Child* child = detached.first(); child; child = detached.next(*child)) child->abandon();
   while (!detached.empty()) driver().wait(io::Wait::poll, TimePoint{});
+  for (FdStream* stream : standard_) {
+    if (stream) stream->end();
+  }
   hook_.unlink();
 }
 

@@ -16,7 +16,7 @@ using rondo::detail::WriteWaiter;
 
 ByteStream& stream_of(FdStream& stream) noexcept { return stream; }
 
-FdStream::FdStream(ProcessService& service, int read_from, int write_to) noexcept
+FdStream::FdStream(ProcessService& service, int read_from, int write_to, Errc absent) noexcept
     : ByteStream(service.pool()), service_(service), read_fd_(read_from), write_fd_(write_to) {
   service.opened();
   own<io::PollOp, &FdStream::on_polled>(poll_);
@@ -29,15 +29,16 @@ FdStream::FdStream(ProcessService& service, int read_from, int write_to) noexcep
     self.fail(Errc::timed_out);
     self.settle();
   };
-  if (read_fd_ < 0) received_end();
-  if (write_fd_ < 0) write_error_ = Errc::closed;
+  if (read_fd_ < 0 && absent == Errc::closed) received_end();
+  if (read_fd_ < 0 && absent != Errc::closed) received_error(absent);
+  if (write_fd_ < 0) write_error_ = absent;
 }
 
 // ---- Receiving
 
 void FdStream::rearm() noexcept {
   if (gone_ || ended() || full() || poll_.in_flight() || read_.in_flight()) return;
-  if (TaggedLink<Starved>::linked()) return;
+  if (TaggedLink<Starved>::linked() || (kept_ && !has_reader())) return;
   poll_.fd = read_fd_;
   poll_.events = io::k_readable;
   service_.driver().submit(poll_);
@@ -46,6 +47,8 @@ void FdStream::rearm() noexcept {
 void FdStream::on_polled(std::int32_t result) noexcept {
   if (gone_) return settle();
   if (result == -ECANCELED || result == -EINTR) return rearm();
+  // Whoever asked was cancelled: what came stays for others who have the descriptor.
+  if (kept_ && !has_reader()) return;
   if (result < 0) return received_error(static_cast<Errc>(-result));
   buffer_ = pool().take();
   if (buffer_ == io::k_no_buffer) return service_.starved.push_back(*this);
@@ -226,12 +229,53 @@ void FdStream::detach() noexcept {
   if (TaggedLink<Starved>::linked()) TaggedLink<Starved>::unlink();
   if (poll_.in_flight()) service_.driver().cancel(poll_);
   if (read_.in_flight()) service_.driver().cancel(read_);
-  if (write_error_ == Errc{0} && (unsent() > 0 || write_.in_flight())) {
-    const Duration linger = std::chrono::milliseconds(limits::linger_max.value);
-    deadline = deadline_after(service_.loop().now(), linger).time_since_epoch().count();
-    service_.loop().arm(*this);
-  }
+  if (write_error_ == Errc{0} && (unsent() > 0 || write_.in_flight())) hurry();
   settle();
+}
+
+void FdStream::hurry() noexcept {
+  if (armed()) return;
+  const Duration linger = std::chrono::milliseconds(limits::linger_max.value);
+  deadline = deadline_after(service_.loop().now(), linger).time_since_epoch().count();
+  service_.loop().arm(*this);
+}
+
+void FdStream::watch_stop() noexcept {
+  if (has_sent()) {
+    if (armed()) service_.loop().disarm(*this);
+  } else if (service_.loop().stop_requested()) {
+    hurry();
+  }
+}
+
+void FdStream::keep() noexcept {
+  kept_ = true;
+  service_.closed();
+}
+
+void FdStream::end() noexcept {
+  RONDO_ASSERT(!has_reader() && !writer_, "a loop ended while a task waits in a standard stream");
+  gone_ = true;
+  freeing_ = true;  // By this function, not by settle().
+  discard_unread();
+  io::Driver& driver = service_.driver();
+  const auto give_up = [&](io::Operation& op) {
+    if (op.in_flight()) driver.cancel(op);
+    while (op.in_flight()) driver.wait(io::Wait::poll, TimePoint{});
+  };
+  give_up(poll_);
+  give_up(read_);
+  give_up(write_);
+  for (const int fd : {read_fd_, write_fd_}) {
+    if (fd < 0) continue;
+    close_.fd = fd;
+    driver.submit(close_);
+    while (close_.in_flight()) driver.wait(io::Wait::poll, TimePoint{});
+  }
+  if (TaggedLink<Starved>::linked()) TaggedLink<Starved>::unlink();
+  if (TaggedLink<Corked>::linked()) TaggedLink<Corked>::unlink();
+  if (armed()) service_.loop().disarm(*this);
+  delete this;
 }
 
 void FdStream::settle() noexcept {
@@ -271,6 +315,14 @@ ProcessService::ProcessService(Loop& loop) : loop_(loop), pool_(64, 16'384) {
   loop_.add_prepare_hook(hook_);
 }
 
+bool ProcessService::drained() const noexcept {
+  if (open_ > 0) return false;
+  for (const FdStream* stream : standard_) {
+    if (stream && !stream->has_sent()) return false;
+  }
+  return true;
+}
+
 void ProcessService::prepare() noexcept {
   // What a flush corks anew waits for the next iteration.
   IntrusiveList<FdStream, Corked> now;
@@ -278,6 +330,9 @@ void ProcessService::prepare() noexcept {
   while (FdStream* stream = now.pop_front()) {
     stream->flush();
     stream->settle();  // May free it.
+  }
+  for (FdStream* stream : standard_) {
+    if (stream) stream->watch_stop();
   }
   for (std::uint32_t free = pool_.free_count(); free > 0; --free) {
     FdStream* stream = starved.pop_front();

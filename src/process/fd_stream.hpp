@@ -30,7 +30,9 @@ class FdStream final : public ByteStream,
                        rondo::detail::Ready,
                        rondo::detail::Timer {
  public:
-  FdStream(ProcessService& service, int read_from, int write_to) noexcept;
+  /// What a direction without a descriptor says: `closed` for writing is the end for reading.
+  FdStream(ProcessService& service, int read_from, int write_to,
+           Errc absent = Errc::closed) noexcept;
 
   /// The handle is gone: sends what is left, then closes.
   void detach() noexcept;
@@ -42,6 +44,16 @@ class FdStream final : public ByteStream,
   void flush() noexcept;
   void settle() noexcept;
   void rearm() noexcept;
+  /// Makes it one of the loop's standard streams: it does not keep the loop alive but for what it
+  /// has to send, and reads only what is asked for.
+  void keep() noexcept;
+  bool has_sent() const noexcept {
+    return !write_.in_flight() && (unsent() == 0 || write_error_ != Errc{0});
+  }
+  /// For a kept stream: once the loop was asked to stop, what is unsent has linger_max to leave.
+  void watch_stop() noexcept;
+  /// Ends a kept stream with its loop: what is in flight is cancelled, and it is freed.
+  void end() noexcept;
 
  protected:
   void start_read() noexcept override { rearm(); }
@@ -68,6 +80,7 @@ class FdStream final : public ByteStream,
     return waiter.started || waiter.rest.size() > limits::cork_block.value;
   }
   void cork() noexcept;
+  void hurry() noexcept;
   void on_polled(std::int32_t result) noexcept;
   void on_read(std::int32_t result) noexcept;
   void on_written(std::int32_t result) noexcept;
@@ -95,6 +108,7 @@ class FdStream final : public ByteStream,
   std::uint16_t buffer_ = io::k_no_buffer;  ///< being read into
   bool writer_in_flight_ = false;
   bool shutdown_asked_ = false;
+  bool kept_ = false;
   bool gone_ = false;
   bool freeing_ = false;
 };

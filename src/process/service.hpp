@@ -11,6 +11,7 @@
 
 #include "rondo/base/intrusive_list.hpp"
 #include "rondo/core/loop.hpp"
+#include "rondo/core/stream.hpp"
 #include "rondo/io/buffer_pool.hpp"
 
 namespace rondo::process::detail {
@@ -41,7 +42,7 @@ class ProcessService final : public rondo::detail::LoopService {
  public:
   explicit ProcessService(Loop& loop);
   ~ProcessService() override;
-  bool drained() const noexcept override { return open_ == 0; }
+  bool drained() const noexcept override;
 
   Loop& loop() noexcept { return loop_; }
   io::Driver& driver() noexcept { return loop_.driver(); }
@@ -57,6 +58,9 @@ class ProcessService final : public rondo::detail::LoopService {
   /// Children that were let go: no reason to keep the loop alive.
   IntrusiveList<Child, Detached> detached;
 
+  /// Standard input, output or error; made when it is first asked for, ended with the loop.
+  ByteStream& standard(int number);
+
   static ProcessService& current() { return Loop::current().service<ProcessService>(); }
 
  private:
@@ -69,6 +73,7 @@ class ProcessService final : public rondo::detail::LoopService {
   io::BufferPool pool_;
   PrepareHook hook_;
   std::size_t open_ = 0;
+  FdStream* standard_[3] = {};
 };
 
 }  // namespace rondo::process::detail
