@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files and directories on every driver: what each call does, and how each fails.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
@@ -258,6 +262,116 @@ TEST_P(FileSystem, random_cancels_leak_no_descriptor_and_no_frame) {
     // Descriptors that leaked would have taken the low numbers.
     auto first = co_await File::open(at + "a").or_throw();
     EXPECT_LE(first.fd(), lowest + 3);
+  });
+}
+
+// ---- What the kernel refuses
+
+/// The error paths that need a kernel's file system: full, read-only, another one, deep.
+class RefusedFiles : public FileSystem {};
+
+TEST_P(RefusedFiles, a_full_disk_is_no_space_and_the_file_says_so) {
+  in_directory([](std::string) -> Task<> {
+    auto full = co_await File::open("/dev/full", {.read = false, .write = true}).or_throw();
+    auto written = co_await full.write_all("x");
+    EXPECT_EQ(written.error().code(), Errc::no_space);
+    EXPECT_EQ(written.error().object(), "/dev/full");
+    EXPECT_EQ(full.tell(), 0u) << "the position stays where it was";
+    EXPECT_EQ((co_await full.write_at(as_bytes("x"), 7)).error().code(), Errc::no_space);
+    EXPECT_EQ((co_await fs::write_file("/dev/full", "x")).error().code(), Errc::no_space);
+    BufferedFile buffered(
+        co_await File::open("/dev/full", {.read = false, .write = true}).or_throw());
+    co_await buffered.write("kept back").or_throw();
+    EXPECT_EQ((co_await buffered.flush()).error().code(), Errc::no_space);
+    EXPECT_EQ((co_await buffered.close()).error().code(), Errc::no_space);
+  });
+}
+
+TEST_P(RefusedFiles, between_file_systems_rename_and_link_are_exdev_and_copying_works) {
+  in_directory([](std::string at) -> Task<> {
+    auto made = co_await fs::make_temporary_directory("/dev/shm/rondo-");
+    if (!made) co_return;
+    const std::string other = *made + "/";
+    const bool differ = (co_await fs::status(at).or_throw()).device !=
+                        (co_await fs::status(other).or_throw()).device;
+    co_await fs::write_file(at + "a", "text").or_throw();
+    if (differ) {
+      auto renamed = co_await fs::rename(at + "a", other + "a");
+      EXPECT_EQ(renamed.error().code(), errc(EXDEV));
+      EXPECT_EQ(renamed.error().object(), at + "a");
+      EXPECT_EQ((co_await fs::hard_link(at + "a", other + "a")).error().code(), errc(EXDEV));
+      EXPECT_TRUE(co_await fs::exists(at + "a").or_throw());
+    }
+    EXPECT_EQ(co_await fs::copy_file(at + "a", other + "a").or_throw(), 4u);
+    // The temporary file stands beside its target, so no rename goes between file systems.
+    co_await fs::write_file_atomic(other + "a", "whole").or_throw();
+    EXPECT_EQ(co_await fs::read_file(other + "a").or_throw(), "whole");
+    EXPECT_EQ(co_await fs::remove_tree(*made).or_throw(), 2u);
+  });
+}
+
+/// 0 when all of it is access_denied, with the path.
+Task<int> be_refused(std::string at) {
+  auto read = co_await fs::read_file(at + "secret");
+  if (read || read.error() != Errc::access_denied || read.error().object() != at + "secret")
+    co_return 1;
+  if ((co_await File::open(at + "secret")).error() != Errc::access_denied) co_return 2;
+  if ((co_await fs::write_file(at + "new", "x")).error() != Errc::access_denied) co_return 3;
+  if ((co_await fs::write_file_atomic(at + "open", "x")).error() != Errc::access_denied)
+    co_return 4;
+  if ((co_await fs::make_directory(at + "d")).error() != Errc::access_denied) co_return 5;
+  if ((co_await fs::remove(at + "open")).error() != Errc::access_denied) co_return 6;
+  if ((co_await fs::rename(at + "open", at + "o")).error() != Errc::access_denied) co_return 7;
+  if ((co_await fs::list(at + "closed")).error() != Errc::access_denied) co_return 8;
+  if ((co_await fs::exists(at + "closed/x")).error() != Errc::access_denied) co_return 9;
+  if ((co_await fs::copy_file(at + "secret", "/tmp/x")).error() != Errc::access_denied)
+    co_return 10;
+  co_return 0;
+}
+
+TEST_P(RefusedFiles, without_permission_it_is_access_denied_and_nothing_is_left) {
+  const std::string at = std::filesystem::temp_directory_path() / "rondo-denied-XXXXXX";
+  std::string name = at;
+  ASSERT_NE(::mkdtemp(name.data()), nullptr);
+  for (const char* file : {"/secret", "/open"}) std::ofstream(name + file) << "x";
+  std::filesystem::create_directory(name + "/closed");
+  using std::filesystem::perms;
+  std::filesystem::permissions(name + "/secret", perms::none);
+  std::filesystem::permissions(name + "/closed", perms::none);
+  std::filesystem::permissions(name, perms{0555});
+  const int status = in_child([&] {
+    // Root may do everything: the child is nobody.
+    if (::geteuid() == 0 && ::setresuid(65'534, 65'534, 65'534) != 0) return 77;
+    Loop loop(loop_options({.buffer_count = 16, .buffer_size = 4'096}));
+    auto ended = loop.run(be_refused(name + "/"));
+    return ended ? *ended : 99;
+  });
+  std::filesystem::permissions(name, perms{0755});
+  const std::filesystem::directory_iterator left(name);
+  EXPECT_EQ(std::distance(begin(left), end(left)), 3);
+  std::filesystem::permissions(name + "/closed", perms{0755});
+  std::filesystem::remove_all(name);
+  EXPECT_EQ(status, 0);
+}
+
+TEST_P(RefusedFiles, what_is_no_directory_a_loop_or_too_long_is_told_by_every_call) {
+  in_directory([](std::string at) -> Task<> {
+    co_await fs::write_file(at + "file", "x").or_throw();
+    co_await fs::symbolic_link("loop", at + "loop").or_throw();
+    const std::string name(300, 'n');
+    for (const auto& [path, code] : {std::pair{at + "file/x", errc(ENOTDIR)},
+                                     std::pair{at + "loop/x", errc(ELOOP)},
+                                     std::pair{at + name, errc(ENAMETOOLONG)}}) {
+      EXPECT_EQ((co_await File::open(path)).error().code(), code) << path;
+      EXPECT_EQ((co_await fs::write_file_atomic(path, "x")).error().code(), code) << path;
+      EXPECT_EQ((co_await fs::make_directory(path)).error().code(), code) << path;
+      EXPECT_EQ((co_await fs::remove(path)).error().code(), code) << path;
+      EXPECT_EQ((co_await fs::rename(at + "file", path)).error().code(), code) << path;
+      EXPECT_EQ((co_await fs::list(path)).error().code(), code) << path;
+      EXPECT_EQ((co_await fs::link_status(path)).error().code(), code) << path;
+    }
+    EXPECT_EQ((co_await File::open(at, {.write = true})).error().code(), errc(EISDIR));
+    EXPECT_EQ((co_await fs::write_file(at, "x")).error().code(), errc(EISDIR));
   });
 }
 
@@ -608,6 +722,9 @@ TEST_P(FileSystem, many_files_at_once) {
 }
 
 ON_EVERY_DRIVER(FileSystem);
+INSTANTIATE_TEST_SUITE_P(kernel_drivers, RefusedFiles,
+                         ::testing::Values(std::string("uring"), std::string("epoll")),
+                         [](const auto& which) { return which.param; });
 
 }  // namespace
 }  // namespace rondo::testing
