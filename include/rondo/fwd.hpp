@@ -59,6 +59,13 @@ class Router;
 class Server;
 }  // namespace http
 
+namespace fs {
+class BufferedFile;
+class File;
+class Walk;
+class Watcher;
+}  // namespace fs
+
 namespace process {
 class PipeStream;
 class Process;
