@@ -13,6 +13,7 @@ endfunction()
 
 rondo_require(uring "liburing >= 2.3" liburing-dev)
 rondo_require(cares "libcares" libc-ares-dev)
+rondo_require(zlib "zlib" zlib1g-dev)
 rondo_require(ssl "libssl >= 3" libssl-dev)
 rondo_require(crypto "libcrypto >= 3" libssl-dev)
 rondo_require(sqlite "sqlite3" libsqlite3-dev)

@@ -25,7 +25,7 @@ constexpr Limit k_all[] = {
     watch_pair_wait,       tls_ticket_rotation,   tls_sessions_max,        tls_buffer_count,
     tls_buffer_size,       http_client_connections_max, http_client_per_origin_max,
     http_redirects_max,    http_retries_max,        http_retry_delay,   http_connect_timeout,
-    http_answer_timeout,   http_answer_max,
+    http_answer_timeout,   http_answer_max,         http_packed_max,
 };
 
 }  // namespace

@@ -74,6 +74,7 @@ struct ClientState {
   Owned<ClientConnection> take_idle(Origin& origin);
   void give_back(Origin& origin, Owned<ClientConnection> connection);
   void close_idle();
+  void evict_oldest() noexcept;
   void leave(const std::string& name) noexcept;
 
   const ClientOptions options;

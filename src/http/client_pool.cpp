@@ -133,6 +133,19 @@ void ClientState::close_idle() {
   reaper = Loop::current().call_at(oldest + options.keep_alive, [this] { close_idle(); });
 }
 
+/// Makes room for a new connection: idle ones count as well.
+void ClientState::evict_oldest() noexcept {
+  Origin* oldest = nullptr;
+  for (auto& [name, origin] : origins) {
+    if (origin.idle.empty()) continue;
+    if (!oldest || origin.idle.back()->idle_since < oldest->idle.back()->idle_since)
+      oldest = &origin;
+  }
+  if (!oldest) return;
+  oldest->idle.pop_back();
+  --statistics.connections;
+}
+
 void ClientState::leave(const std::string& name) noexcept {
   const auto at = origins.find(name);
   if (--at->second.users == 0 && at->second.idle.empty()) origins.erase(at);
@@ -188,6 +201,7 @@ Task<Result<>> ClientState::open_tunnel(ByteStream& proxy, const Target& target)
 Task<Result<Owned<ClientConnection>>> ClientState::connect(const Target& target,
                                                            ClientTimings& timings,
                                                            TimePoint began) {
+  if (statistics.connections >= options.connections_max) evict_oldest();
   auto reached = co_await with_timeout(options.connect_timeout, reach(target));
   if (!reached) {
     if (reached.error() == Errc::timed_out)

@@ -66,6 +66,7 @@ struct Exchange {
   std::string owned;           // Body of the answer, when it is not in `out`.
   SharedBytes shared;
   std::uint64_t length_left = 0;
+  std::uint64_t body_size = 0;   // Of the answer, so far.
   int status = 200;
   Body body = Body::ended;
   Answer answer = Answer::open;

@@ -34,7 +34,7 @@ void Exchange::begin() {
   answer = Answer::open;
   status = 200;
   has_length = chunked = bad_field = false;
-  length_left = 0;
+  length_left = body_size = 0;
   close = !head.keep_alive() || connection->stopping();
   params.count = 0;
   fields.clear();
@@ -180,6 +180,7 @@ bool Exchange::begin_whole(std::uint64_t length) {
   answer = Answer::whole;
   // A 304 would have to name the length of the 200 it stands for.
   put_head(length, status != 304);
+  if (!has_no_body()) body_size = length;
   return length > 0 && !has_no_body();
 }
 

@@ -140,6 +140,7 @@ void Response::redirect(std::string_view location, int code) {
   status(code).header("Location", location).send();
 }
 
+std::uint64_t Response::body_size() const noexcept { return exchange_.body_size; }
 bool Response::started() const noexcept { return exchange_.answer != Exchange::Answer::open; }
 
 Task<Result<>> Response::write(ByteView piece) {
@@ -158,6 +159,7 @@ Task<Result<>> Response::write(ByteView piece) {
     RONDO_ASSERT(piece.size() <= ex.length_left, "more was written than content_length() said");
     ex.length_left -= piece.size();
   }
+  if (!silent) ex.body_size += piece.size();
   const bool small = ex.out.size() + piece.size() + 2 <= limits::cork_block.value;
   if (!silent && small) ex.out.append(as_text(piece)).append(ex.chunked ? "\r\n" : "");
   if (!ex.out.empty()) {
@@ -229,6 +231,7 @@ Task<Result<>> Response::send_file(int descriptor, std::uint64_t offset, std::ui
     if (!taken) co_return taken.error();
     offset += *taken;
     ex.length_left -= *taken;
+    ex.body_size += *taken;
   }
   co_return sent;
 }

@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rondo/http/static_files.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <list>
+#include <optional>
 #include <utility>
 
 #include "http/conditions.hpp"
+#include "rondo/core/offload.hpp"
 #include "rondo/fs/directory.hpp"
+#include "rondo/proto/compress.hpp"
 #include "rondo/proto/http1_write.hpp"
 #include "rondo/proto/url.hpp"
 
@@ -41,6 +46,41 @@ Representation representation_of(const fs::FileStatus& about, std::string_view c
   return {.etag = etag + "\"", .modified = WallTime(modified), .size = about.size};
 }
 
+bool is_text(std::string_view type) noexcept {
+  return type.starts_with("text/") || type.ends_with("json") || type.ends_with("xml") ||
+         type == "application/wasm" || type == "application/toml" || type == "application/yaml";
+}
+
+constexpr std::uint64_t k_packed_min = 1'024;      // Less is not worth the header.
+constexpr std::uint64_t k_packed_max = 8'388'608;  // More takes a processor for too long.
+
+/// What was packed, by its ETag; what was asked for longest ago goes first.
+class PackedFiles {
+ public:
+  const SharedBytes* find(const std::string& etag) {
+    const auto found = std::ranges::find(entries_, etag, &Entry::etag);
+    if (found == entries_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, found);
+    return &entries_.front().bytes;
+  }
+  void put(std::string etag, SharedBytes bytes) {
+    size_ += bytes.size();
+    entries_.push_front({std::move(etag), std::move(bytes)});
+    while (size_ > limits::http_packed_max.value) {
+      size_ -= entries_.back().bytes.size();
+      entries_.pop_back();
+    }
+  }
+
+ private:
+  struct Entry {
+    std::string etag;
+    SharedBytes bytes;
+  };
+  std::list<Entry> entries_;
+  std::size_t size_ = 0;
+};
+
 /// A file that is opened, and what it is.
 struct Opened {
   fs::File file;
@@ -57,9 +97,13 @@ struct StaticFiles::State {
   Task<> serve_folder(Request& request, Response& response, std::string path);
   Task<> serve_missing(Request& request, Response& response);
   Task<> send(Request& request, Response& response, std::string name, Opened found);
+  Task<> send_page(Request& request, Response& response, Opened found);
+  Task<std::optional<SharedBytes>> pack(const Request& request, std::string_view type,
+                                        std::string etag, Opened& found);
 
   fs::Directory root;
   StaticFilesOptions options;
+  PackedFiles kept;
 };
 
 Task<Result<Opened>> StaticFiles::State::find(std::string path) {
@@ -95,8 +139,38 @@ Task<> StaticFiles::State::serve_missing(Request& request, Response& response) {
   response.send_error(404);
 }
 
+/// A page with what is put behind it: made for each answer, so it has neither tag nor ranges.
+Task<> StaticFiles::State::send_page(Request&, Response& response, Opened found) {
+  auto text = co_await found.file.read_to_end(limits::read_file_max.value);
+  if (!text) co_return response.send_error(500);
+  response.header("Cache-Control", "no-store").content_type("text/html; charset=utf-8");
+  response.send_owned(std::move(*text) + options.append_html);
+}
+
+/// The file packed, from what is kept or anew; nothing when it goes out as it is.
+Task<std::optional<SharedBytes>> StaticFiles::State::pack(const Request& request,
+                                                          std::string_view type, std::string etag,
+                                                          Opened& found) {
+  const std::uint64_t size = found.about.size;
+  const bool wanted = options.compress && is_text(type) && size >= k_packed_min &&
+                      size <= k_packed_max && !request.head().has("Range") &&
+                      accepts(request.head(), "gzip");
+  if (!wanted) co_return std::nullopt;
+  if (const SharedBytes* before = kept.find(etag)) co_return *before;
+  auto text = co_await found.file.read_to_end(k_packed_max);
+  if (!text) co_return std::nullopt;
+  auto made = co_await run_cpu([&] { return proto::gzip(*text); });
+  if (!made || made->size() >= size) co_return std::nullopt;
+  SharedBytes bytes = SharedBytes::copy(*made);
+  kept.put(std::move(etag), bytes);
+  co_return bytes;
+}
+
 Task<> StaticFiles::State::send(Request& request, Response& response, std::string name,
                                 Opened found) {
+  const std::string_view type = content_type_of(name);
+  if (!options.append_html.empty() && type.starts_with("text/html"))
+    co_return co_await send_page(request, response, std::move(found));
   std::string_view coding;
   for (const Coding& each : k_codings) {
     if (!options.precompressed || !accepts(request.head(), each.name)) continue;
@@ -106,19 +180,29 @@ Task<> StaticFiles::State::send(Request& request, Response& response, std::strin
     coding = each.name;
     break;
   }
-  const Representation what = representation_of(found.about, coding);
+  Representation what = representation_of(found.about, coding);
+  std::optional<SharedBytes> made;
+  if (coding.empty()) {
+    const Representation other = representation_of(found.about, "gzip");
+    made = co_await pack(request, type, other.etag, found);
+    if (made) {
+      what = other;
+      coding = "gzip";
+    }
+  }
   char date[proto::k_http_date_size];
   response.header("ETag", what.etag)
       .header("Last-Modified", proto::format_http_date(what.modified, date))
       .header("Cache-Control", options.cache_control);
-  if (options.precompressed) response.header("Vary", "Accept-Encoding");
+  if (options.precompressed || options.compress) response.header("Vary", "Accept-Encoding");
   if (const int status = judge(request.head(), what); status != 200)
     co_return response.status(status).send();
   // A browser that guesses types would take a page out of anybody's upload.
   response.header("X-Content-Type-Options", "nosniff")
       .header("Accept-Ranges", "bytes")
-      .content_type(content_type_of(name));
+      .content_type(type);
   if (!coding.empty()) response.header("Content-Encoding", coding);
+  if (made) co_return response.send(std::move(*made));
   const RangeAnswer chosen = choose_range(request.head(), what);
   const std::string size = std::to_string(what.size);
   if (chosen.status == 416)

@@ -20,10 +20,9 @@ TlsService::TlsService(Loop& loop)
 TlsService::~TlsService() { hook_.unlink(); }
 
 void TlsService::prepare() noexcept {
-  // Whoever becomes dirty meanwhile has its turn in the next iteration.
-  IntrusiveList<SecureStream, Dirty> turn;
-  turn.splice_back(dirty);
-  while (SecureStream* stream = turn.pop_front()) stream->flush_records();
+  // Also who becomes dirty meanwhile, as what stands below another TLS stream does: the loop may
+  // sleep after this. Each takes in one writer at most, so that it ends.
+  while (SecureStream* stream = dirty.pop_front()) stream->flush_records();
   for (std::uint32_t free = pool_.free_count(); free > 0; --free) {
     SecureStream* stream = starved.pop_front();
     if (!stream) break;

@@ -202,6 +202,28 @@ TEST_P(HttpClient, requests_beyond_the_limit_wait_for_their_turn) {
   });
 }
 
+TEST_P(HttpClient, idle_connections_make_room_for_new_ones) {
+  run([]() -> Task<> {
+    Client client({.connections_max = 2});
+    std::vector<net::Listener> listeners;
+    for (int i = 0; i < 4; ++i)
+      listeners.push_back(tcp::listen({.address = "127.0.0.1:0"}).or_throw());
+    http::Server server(pages());
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      for (net::Listener& listener : listeners)
+        scope.start([&]() -> Task<> { (void)co_await server.run(listener); });
+      for (int round = 0; round < 2; ++round) {
+        for (net::Listener& listener : listeners) {
+          const std::string url = "http://127.0.0.1:" + std::to_string(listener.port());
+          EXPECT_EQ(co_await text_of(client, url), "Hello");
+          EXPECT_LE(client.statistics().connections, 2u);
+        }
+      }
+      scope.cancel();
+    });
+  });
+}
+
 TEST_P(HttpClient, follows_redirects_as_their_status_says) {
   beside_server([](std::string url) -> Task<> {
     Client client({.user_agent = "test"});

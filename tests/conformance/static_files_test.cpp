@@ -13,6 +13,7 @@
 #include "rondo/http/server.hpp"
 #include "rondo/http/static_files.hpp"
 #include "rondo/net/tcp.hpp"
+#include "rondo/proto/compress.hpp"
 
 namespace rondo::testing {
 namespace {
@@ -173,6 +174,40 @@ TEST_P(StaticFiles, what_is_packed_beside_is_sent_to_who_takes_it) {
     EXPECT_EQ((co_await get(client, url + "a.js")).body, "plain");
     EXPECT_EQ((co_await get(client, url + "a.js.gz"))["Content-Type"], "application/gzip");
   });
+}
+
+TEST_P(StaticFiles, text_is_packed_once_and_kept) {
+  serving({.compress = true}, [](Client& client, std::string url, std::string root) -> Task<> {
+    const std::string text(50'000, 'x');
+    co_await fs::write_file(root + "/a.txt", std::string_view(text)).or_throw();
+    co_await fs::write_file(root + "/a.png", std::string_view(text)).or_throw();
+    co_await fs::write_file(root + "/small.txt", "small").or_throw();
+    std::string tag;
+    for (int i = 0; i < 2; ++i) {
+      const Got got = co_await get(client, url + "a.txt", {{"Accept-Encoding", "gzip"}});
+      EXPECT_EQ(got["Content-Encoding"], "gzip");
+      EXPECT_EQ(proto::gunzip(got.body, text.size()).or_throw(), text);
+      tag = got["ETag"];
+    }
+    EXPECT_EQ((co_await get(client, url + "a.txt",
+                            {{"Accept-Encoding", "gzip"}, {"If-None-Match", tag}}))
+                  .status,
+              304);
+    EXPECT_EQ((co_await get(client, url + "a.txt")).body, text);
+    EXPECT_EQ((co_await get(client, url + "a.png", {{"Accept-Encoding", "gzip"}})).body, text);
+    EXPECT_EQ((co_await get(client, url + "small.txt", {{"Accept-Encoding", "gzip"}})).body,
+              "small");
+  });
+}
+
+TEST_P(StaticFiles, something_can_stand_behind_every_page) {
+  serving({.append_html = "<script>"},
+          [](Client& client, std::string url, std::string root) -> Task<> {
+            co_await fs::write_file(root + "/index.html", "<p>page").or_throw();
+            co_await fs::write_file(root + "/a.txt", "text").or_throw();
+            EXPECT_EQ((co_await get(client, url)).body, "<p>page<script>");
+            EXPECT_EQ((co_await get(client, url + "a.txt")).body, "text");
+          });
 }
 
 TEST_P(StaticFiles, folders_have_an_index_and_a_slash_or_a_listing) {

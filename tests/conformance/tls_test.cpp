@@ -288,6 +288,21 @@ TEST_P(Tls, a_connection_cut_without_a_word_is_truncated_not_ended) {
   });
 }
 
+TEST_P(Tls, stands_on_itself_as_on_any_stream) {
+  run([this]() -> Task<> {
+    auto outer = co_await meet(client(), server());
+    auto [a, b] = co_await when_all(
+        tls::connect(client(), std::move(outer.client).or_throw(), "example.org"),
+        tls::accept(server(), std::move(outer.server).or_throw()));
+    tls::Stream near = std::move(a).or_throw();
+    tls::Stream far = std::move(b).or_throw();
+    (co_await near.write_all("through two\n")).or_throw();
+    EXPECT_EQ((co_await with_timeout(10s, far.read_line())).or_throw().text(), "through two\n");
+    (co_await far.write_all("and back\n")).or_throw();
+    EXPECT_EQ((co_await with_timeout(10s, near.read_line())).or_throw().text(), "and back\n");
+  });
+}
+
 TEST_P(Tls, each_direction_ends_by_itself) {
   run([this]() -> Task<> {
     auto met = co_await meet(client(), server());

@@ -100,7 +100,7 @@ def usage():
     ran = join("--nonsense")
     equal((ran.returncode, ran.stderr.count("\n")), (2, 1), "unknown option")
     equal(join("ftp://x").returncode, 2, "scheme")
-    equal(join("https://127.0.0.1").returncode, 2, "TLS")
+    equal(join("https://127.0.0.1:9", text="x\n").returncode, 1, "nobody there, over TLS")
     ran = join("http://127.0.0.1:9", text="x\n")
     equal(ran.returncode, 1, "nobody there")
     if "rondo join: cannot connect to 127.0.0.1:9" not in ran.stderr:

@@ -35,7 +35,7 @@ class Server:
         self.guard.start()
         line = self.process.stdout.readline()
         self.guard.cancel()
-        found = re.match(r"ready on (http://\S+)", line)
+        found = re.match(r"ready on (https?://\S+)", line)
         if not found:
             self.process.wait(PATIENCE)
             raise RuntimeError(f"the server is not ready: {line!r} {self.errors}")

@@ -2,22 +2,25 @@
 # Completion of `rondo` for bash.
 _rondo() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-  local chat='--listen --data --classic --classic-room --lines --public-url --node-name --guests
-    --send-limit --console --config --help'
-  local join='--room --name --classic --config --help'
+  local chat='--listen --data --classic --classic-room --lines --public-url --tls-cert --tls-key
+    --node-name --guests --send-limit --console --config --help'
+  local join='--room --name --classic --ca --config --help'
+  local serve='--listen --tls-cert --tls-key --no-list --compress --spa --live --hidden --access-log
+    --config --help'
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    mapfile -t COMPREPLY < <(compgen -W 'chat join --help --version' -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W 'chat join serve --help --version' -- "$current")
     return
   fi
   case $previous in
     --data) mapfile -t COMPREPLY < <(compgen -d -- "$current"); return ;;
-    --config) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
+    --config | --tls-cert | --tls-key | --ca | --access-log) mapfile -t COMPREPLY < <(compgen -f -- "$current"); return ;;
     --guests) mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current"); return ;;
   esac
   case ${COMP_WORDS[1]} in
     chat) mapfile -t COMPREPLY < <(compgen -W "$chat" -- "$current") ;;
     join) mapfile -t COMPREPLY < <(compgen -W "$join" -- "$current") ;;
+    serve) mapfile -t COMPREPLY < <(compgen -d -W "$serve" -- "$current") ;;
   esac
 }
 complete -o default -F _rondo rondo

@@ -70,17 +70,31 @@ void Client::end_input() {
 Task<int> Client::run() {
   auto url = proto::parse_url(options_.url);
   const std::string host(url->authority.host);
-  const std::string where = host + ":" + std::to_string(url->authority.port.value_or(80));
+  const bool secure = url->scheme == "https";
+  const std::string where =
+      host + ":" + std::to_string(url->authority.port.value_or(secure ? 443 : 80));
+  std::optional<tls::Context> tls;
+  if (secure) {
+    auto context = tls::Context::client({.authorities_file = options_.ca, .alpn = {"http/1.1"}});
+    if (!context) {
+      output_.warn(context.error().message());
+      co_return 1;
+    }
+    tls = std::move(*context);
+  }
   Duration pause = k_pause_min;
   bool connected = false;
   while (!fatal_ && !(connected && done())) {
-    auto link = co_await with_timeout(k_connect_timeout, Link::open(where));
+    auto link = co_await with_timeout(k_connect_timeout, Link::open(where, tls));
     if (link) {
       connected = true;
       if (co_await session(*link)) pause = k_pause_min;
     } else if (!connected) {
-      output_.warn("cannot connect to " + where + ": " + describe(link.error().code()) +
-                   " (is `rondo chat` running there?)");
+      const bool untrusted = link.error() == Errc::untrusted;
+      const std::string why =
+          untrusted ? link.error().message() + " (--ca FILE names whom to believe)"
+                    : describe(link.error().code()) + " (is `rondo chat` running there?)";
+      output_.warn("cannot connect to " + where + ": " + why);
       co_return 1;
     }
     if (fatal_ || done()) break;

@@ -22,6 +22,7 @@ void add_options(cli::Options& options, JoinOptions& join) {
   options.text("--room", "ROOM", join.room, "made when it does not exist (lobby)");
   options.text("--name", "NAME", join.name, "how others see you (the name of your account here)");
   options.text("--classic", "HOST:PORT", join.classic, "speak the old protocol instead");
+  options.text("--ca", "FILE", join.ca, "whom to believe over https, PEM (the system's)");
 }
 
 Result<> check(JoinOptions& join, const cli::Arguments& rest) {
@@ -36,9 +37,8 @@ Result<> check(JoinOptions& join, const cli::Arguments& rest) {
   auto name = clean_name(join.name);
   if (!name) return cli::usage("--name: " + std::string(name.error().object()));
   auto url = proto::parse_url(join.url);
-  if (url && url->scheme == "https")
-    return cli::usage(join.url + ": TLS comes with a later version; use http://");
-  if (!url || url->scheme != "http") return cli::usage(join.url + ": http://HOST:PORT is wanted");
+  if (!url || (url->scheme != "http" && url->scheme != "https"))
+    return cli::usage(join.url + ": http://HOST:PORT or https://HOST:PORT is wanted");
   return {};
 }
 

@@ -17,6 +17,7 @@ struct JoinOptions {
   std::string room = "lobby";
   std::string name;
   std::string classic;  ///< HOST:PORT of the old protocol instead of the URL
+  std::string ca;       ///< whom to believe over https; empty: whom the system believes
 };
 
 /// Parses and runs; returns the exit status: 0 when everything said was stored.

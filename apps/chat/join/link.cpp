@@ -3,6 +3,7 @@
 #include "chat/join/link.hpp"
 
 #include <array>
+#include <variant>
 #include <vector>
 
 #include "rondo/core/loop.hpp"
@@ -24,8 +25,12 @@ Error refused(std::string_view why) { return Error(Errc::protocol_error, "connec
 }  // namespace
 
 struct Link::State {
-  explicit State(tcp::Stream taken) : stream(std::move(taken)) {}
-  tcp::Stream stream;
+  template <class S>
+  explicit State(S taken) : connection(std::in_place_type<S>, std::move(taken)) {}
+  ByteStream& stream() noexcept {
+    return std::visit([](auto& one) -> ByteStream& { return one; }, connection);
+  }
+  std::variant<tcp::Stream, tls::Stream> connection;
   proto::WebSocketDecoder decoder{
       {.role = proto::WebSocketRole::client, .message_max = k_message_max}};
   std::vector<std::byte> unread;  // What came with the answer's head, then what was read last.
@@ -35,12 +40,18 @@ struct Link::State {
 
 void Link::Freed::operator()(State* state) const noexcept { delete state; }
 
-Link::Link(tcp::Stream stream) : state_(new State(std::move(stream))) {}
-
-Task<Result<Link>> Link::open(std::string host_and_port) {
+Task<Result<Link>> Link::open(std::string host_and_port, std::optional<tls::Context> tls) {
   auto stream = co_await tcp::connect(host_and_port);
   if (!stream) co_return stream.error();
-  Link link(std::move(*stream));
+  State* state = nullptr;
+  if (tls) {
+    auto secured = co_await tls::connect(*tls, std::move(*stream), host_and_port);
+    if (!secured) co_return secured.error();
+    state = new State(std::move(*secured));
+  } else {
+    state = new State(std::move(*stream));
+  }
+  Link link(*state);
   auto greeted = co_await link.greet(std::move(host_and_port));
   if (!greeted) co_return greeted.error();
   co_return std::move(link);
@@ -55,11 +66,11 @@ Task<Result<>> Link::greet(std::string host) {
   writer.field("Upgrade", "websocket").field("Sec-WebSocket-Version", "13");
   auto size = writer.field("Sec-WebSocket-Key", proto::base64_encode(nonce)).finish();
   if (!size) co_return size.error();
-  auto sent = co_await state_->stream.write_all(ByteView(head).first(*size));
+  auto sent = co_await state_->stream().write_all(ByteView(head).first(*size));
   if (!sent) co_return sent.error();
   proto::ResponseParser parser;
   for (;;) {
-    auto got = co_await state_->stream.read();
+    auto got = co_await state_->stream().read();
     if (!got) co_return got.error();
     if (got->empty()) co_return Error(Errc::end_of_stream, "connect", "the server closed");
     ByteView input = got->bytes();
@@ -78,14 +89,14 @@ Task<Result<>> Link::greet(std::string host) {
 Result<> Link::queue(WebSocketOpcode opcode, ByteView payload) {
   proto::MaskKey key{};
   loop().driver().random(key);
-  return state_->stream.try_write(proto::make_masked_frame(opcode, payload, key),
+  return state_->stream().try_write(proto::make_masked_frame(opcode, payload, key),
                                   2 * k_message_max);
 }
 
 Task<Result<>> Link::send(std::string_view text) {
   auto queued = queue(WebSocketOpcode::text, as_bytes(text));
   if (!queued) co_return queued;
-  co_return co_await state_->stream.flush();
+  co_return co_await state_->stream().flush();
 }
 
 Task<Result<std::string>> Link::receive() {
@@ -93,7 +104,7 @@ Task<Result<std::string>> Link::receive() {
   for (;;) {
     switch (at.decoder.next(at.rest)) {
       case WebSocketEvent::need_more: {
-        auto got = co_await at.stream.read();
+        auto got = co_await at.stream().read();
         if (!got) co_return got.error();
         if (got->empty()) co_return Error(Errc::end_of_stream, "receive");
         at.unread.assign(got->bytes().begin(), got->bytes().end());

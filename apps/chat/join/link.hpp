@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Link: a client's WebSocket over a TCP stream (RFC 6455), as much of it as the terminal needs.
+// Link: a client's WebSocket over TCP or TLS (RFC 6455), as much of it as the terminal needs.
 //
 //   auto link = co_await Link::open("127.0.0.1:8080");
 //   co_await link->send(text);
 //   while (auto text = co_await link->receive()) use(*text);    // pings are answered inside
 //
-// It sends one frame a message, masked with a fresh key from the loop's driver. It refuses TLS,
+// It sends one frame a message, masked with a fresh key from the loop's driver. It refuses
 // redirects and extensions.
 // Lifetime: awaits end before it goes. Thread rule: the loop's thread.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,14 +19,16 @@
 #include "rondo/core/task.hpp"
 #include "rondo/net/tcp.hpp"
 #include "rondo/proto/websocket.hpp"
+#include "rondo/tls/stream.hpp"
 
 namespace rondo::chat {
 
 class [[nodiscard]] Link {
  public:
-  /// Connects to host:port and asks for /ws. Errors: the connection's; protocol_error with the
-  /// status when the server refuses.
-  static Task<Result<Link>> open(std::string host_and_port);
+  /// Connects to host:port, over TLS with a context, and asks for /ws. Errors: the connection's;
+  /// protocol_error with the status when the server refuses.
+  static Task<Result<Link>> open(std::string host_and_port,
+                                 std::optional<tls::Context> tls = std::nullopt);
   Link(Link&&) noexcept = default;
   Link& operator=(Link&&) noexcept = default;
 
@@ -36,11 +39,11 @@ class [[nodiscard]] Link {
   Task<Result<>> send(std::string_view text);
 
  private:
-  explicit Link(tcp::Stream stream);
+  struct State;
+  explicit Link(State& state) noexcept : state_(&state) {}
   Task<Result<>> greet(std::string host);
   Result<> queue(proto::WebSocketOpcode opcode, ByteView payload);
 
-  struct State;
   struct Freed {
     void operator()(State* state) const noexcept;
   };

@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+#include <csignal>
 #include <cstdio>
 #include <optional>
 
@@ -15,8 +16,10 @@
 #include "chat/server/text.hpp"
 #include "cli/logging.hpp"
 #include "rondo/base/log.hpp"
+#include "rondo/core/offload.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/http/server.hpp"
+#include "rondo/process/signal.hpp"
 #include "rondo/proto/url.hpp"
 
 namespace rondo::chat {
@@ -45,6 +48,9 @@ void add_options(cli::Options& options, ChatOptions& chat) {
                "the room classic clients are in (lobby)");
   options.text("--lines", "ADDRESS|off", chat.lines, "JSON lines over TCP (127.0.0.1:5556)");
   options.text("--public-url", "URL", chat.public_url, "the address users type, behind a proxy");
+  options.text("--tls-cert", "FILE", chat.tls_cert,
+               "the page over https: a certificate and those that sign it, PEM; read again at SIGHUP");
+  options.text("--tls-key", "FILE", chat.tls_key, "its key, PEM");
   options.text("--node-name", "NAME", chat.node_name, "this server's name in `hello` (n1)");
   options.on_off("--guests", chat.guests, "people may come with a name alone (on)");
   options.number("--send-limit", "N", chat.send_limit, "messages of a user in 10 s; 0: any (20)");
@@ -56,16 +62,14 @@ void add_options(cli::Options& options, ChatOptions& chat) {
   options.only("--bus", "embedded",
                "several nodes come with a later version; only embedded is possible");
   options.only("--loops", "1", "several loops come with a later version; only 1 is possible");
-  options.later("--tls-cert",
-                "TLS comes with a later version; put a proxy in front and set --public-url");
-  options.later("--tls-key",
-                "TLS comes with a later version; put a proxy in front and set --public-url");
   options.later("--trusted-proxy", "limits by client address come with a later version");
 }
 
 Result<> check(const ChatOptions& chat) {
   if (!is_room_name(chat.classic_room))
     return cli::usage("--classic-room " + chat.classic_room + ": no room has such a name");
+  if (chat.tls_cert.empty() != chat.tls_key.empty())
+    return cli::usage("--tls-cert and --tls-key belong together");
   if (!chat.public_url.empty()) {
     auto url = proto::parse_url(chat.public_url);
     if (!url || (url->scheme != "http" && url->scheme != "https")) {
@@ -129,15 +133,26 @@ http::Router make_router(Hub& hub, const HostPolicy& policy) {
   return router;
 }
 
-void announce(const Doors& doors) {
+/// New certificates for new connections; what is wrong with them is told, and the old ones stay.
+Task<> reload_at_hang_up(tls::Context context) {
+  process::SignalSet hang_ups{SIGHUP};
+  while (co_await hang_ups.next()) {
+    auto read_again = co_await run_blocking([context]() mutable { return context.reload(); });
+    log(read_again ? LogLevel::info : LogLevel::error,
+        read_again ? "certificates read again" : read_again.error().message());
+  }
+}
+
+void announce(const Doors& doors, const ChatOptions& chat) {
   if (doors.classic) log(LogLevel::info, "classic door on " + doors.classic->local().to_string());
   if (doors.lines) log(LogLevel::info, "lines door on " + doors.lines->local().to_string());
-  const std::string line = "ready on http://" + doors.web->local().to_string() + "\n";
+  const std::string scheme = chat.tls_cert.empty() ? "http://" : "https://";
+  const std::string line = "ready on " + scheme + doors.web->local().to_string() + "\n";
   std::fwrite(line.data(), 1, line.size(), stdout);
   std::fflush(stdout);
 }
 
-Task<> serve(Hub& hub, Doors& doors, const ChatOptions& chat) {
+Task<> serve(Hub& hub, Doors& doors, const ChatOptions& chat, std::optional<tls::Context> tls) {
   const HostPolicy policy(chat.listen, chat.public_url);
   StopHook on_stop(hub);
   http::Server server(make_router(hub, policy), {.body_max = 65'536 * 4});
@@ -152,8 +167,9 @@ Task<> serve(Hub& hub, Doors& doors, const ChatOptions& chat) {
                    std::ref(**classic_room));
       if (doors.lines)
         open.start(Named{"lines door"}, run_lines_door, std::ref(hub), std::ref(*doors.lines));
-      announce(doors);
-      auto ended = co_await server.run(*doors.web);
+      if (tls) others.start(Named{"certificates"}, reload_at_hang_up, *tls);
+      announce(doors, chat);
+      auto ended = tls ? co_await server.run(*doors.web, *tls) : co_await server.run(*doors.web);
       if (!ended) log(LogLevel::error, ended.error().message());
     });
     others.cancel();
@@ -175,6 +191,17 @@ Task<int> chat_main(ChatOptions chat) {
   }
   auto doors = Doors::open(chat);
   if (!doors) co_return fail(doors.error());
+  std::optional<tls::Context> tls;
+  if (!chat.tls_cert.empty()) {
+    auto context = tls::Context::server(
+        {.identities = {{.certificate_file = chat.tls_cert, .key_file = chat.tls_key}},
+         .alpn = {"http/1.1"}});
+    if (!context) {
+      cli::complain(k_command, context.error().message() + " (see --tls-cert and --tls-key)");
+      co_return 1;
+    }
+    tls = std::move(*context);
+  }
   auto opened = co_await EventLog::open(folder->file("chat.db"));
   if (!opened) {
     cli::complain(k_command,
@@ -186,7 +213,7 @@ Task<int> chat_main(ChatOptions chat) {
   Hub hub(store, {.send_limit = chat.send_limit, .guests = chat.guests, .node = chat.node_name});
   co_await with_scope([&](Scope& writer) -> Task<> {
     writer.start(Named{"writer"}, [](EventLog& at) { return at.run(); }, std::ref(store));
-    co_await serve(hub, *doors, chat);
+    co_await serve(hub, *doors, chat, std::move(tls));
     hub.flush_reads();
     store.close();
   });
@@ -202,7 +229,8 @@ std::string chat_help() {
   return "rondo chat: the chat server\n\n"
          "  rondo chat                                   the page on http://127.0.0.1:8080\n"
          "  rondo chat --data ~/chat --console           and you speak as Server\n"
-         "  rondo chat --listen 0.0.0.0:80 --public-url http://chat.example.org\n"
+         "  rondo chat --listen 0.0.0.0:443 --tls-cert site.pem --tls-key site.key "
+         "--public-url https://chat.example.org\n"
          "  printf 'hello\\n' | rondo join http://127.0.0.1:8080 --name Ada\n\n"
          "options\n" +
          options.help() +

@@ -20,6 +20,8 @@ struct ChatOptions {
   std::string classic_room = "lobby";
   std::string lines = "127.0.0.1:5556";
   std::string public_url;
+  std::string tls_cert;
+  std::string tls_key;
   std::string node_name = "n1";
   std::uint64_t send_limit = 20;
   bool guests = true;

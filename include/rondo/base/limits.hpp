@@ -175,6 +175,8 @@ inline constexpr Limit http_keep_alive{"http_keep_alive", 60'000, "ms", AtLimit:
                                        "an idle connection is closed"};
 inline constexpr Limit http_write_timeout{"http_write_timeout", 30'000, "ms", AtLimit::close,
                                           "the peer must take some of the answer"};
+inline constexpr Limit http_packed_max{"http_packed_max", 67'108'864, "bytes", AtLimit::drop,
+                                       "answers of one StaticFiles kept packed"};
 inline constexpr Limit http_client_connections_max{
     "http_client_connections_max", 256, "connections", AtLimit::wait, "connections of one client"};
 inline constexpr Limit http_client_per_origin_max{"http_client_per_origin_max", 8, "connections",

@@ -166,6 +166,8 @@ class Response {
   /// - **Concurrency** one writer. **Thread** the loop's.
   Task<Result<>> send_file(int descriptor, std::uint64_t offset, std::uint64_t length);
 
+  /// Bytes of the answer's body handed over so far: for logs.
+  std::uint64_t body_size() const noexcept;
   /// True once the head is decided: status and fields can be set no more.
   bool started() const noexcept;
 
