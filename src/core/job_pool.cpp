@@ -40,6 +40,7 @@ std::shared_ptr<JobPool> JobPool::of_process() {
 
 bool JobPool::submit(Job& job, std::size_t queue_max) {
   std::list<std::thread> joinable;
+  bool wakes = false;
   {
     std::unique_lock lock(mutex_);
     if (job.source->queued >= queue_max) return false;
@@ -49,8 +50,9 @@ bool JobPool::submit(Job& job, std::size_t queue_max) {
     ++queued_;
     ++job.source->queued;
     joinable.swap(ended_);
+    wakes = shall_wake_locked();
   }
-  work_.notify_one();
+  if (wakes) work_.notify_one();
   for (std::thread& thread : joinable) thread.join();
   return true;
 }
@@ -85,14 +87,27 @@ std::size_t JobPool::queued(const JobSource& source) const noexcept {
   return source.queued;
 }
 
+/// True when the caller has to notify a thread, which is on its way from here on.
+bool JobPool::shall_wake_locked() noexcept {
+  if (queued_ == 0 || idle_ == 0 || waking_) return false;
+  return waking_ = true;
+}
+
 /// False when this thread shall end.
 bool JobPool::wait_for_work(std::unique_lock<std::mutex>& lock) {
-  const auto something = [this] { return queued_ > 0 || closing_; };
+  const bool for_ever = options_.idle_max == Duration::zero();
+  const auto end = std::chrono::steady_clock::now() + options_.idle_max;
   ++idle_;
-  if (options_.idle_max == Duration::zero())
-    work_.wait(lock, something);
-  else
-    work_.wait_for(lock, options_.idle_max, something);
+  bool timed_out = false;
+  while (queued_ == 0 && !closing_ && !timed_out) {
+    if (for_ever)
+      work_.wait(lock);
+    else
+      timed_out = work_.wait_until(lock, end) == std::cv_status::timeout;
+    // Whoever was notified has come, also when a busy thread has taken the job meanwhile. Cleared
+    // by one that was not (it timed out), it costs one wake-up too many.
+    waking_ = false;
+  }
   --idle_;
   return queued_ > 0;
 }
@@ -113,7 +128,9 @@ void JobPool::run_thread() {
     --queued_;
     --job->source->queued;
     Loop& home = *job->home;
+    const bool wakes = shall_wake_locked();
     lock.unlock();
+    if (wakes) work_.notify_one();
     job->begun_at = home.driver().time(io::Clock::monotonic);
     job->execute(*job);
     job->ended_at = home.driver().time(io::Clock::monotonic);

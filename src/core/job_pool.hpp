@@ -3,6 +3,10 @@
 //
 // Grows on demand: a job that no idle thread is there for starts one, up to `threads`. A thread
 // that has waited `idle_max` for work ends; who starts the next one joins it.
+// One thread is woken at a time: who takes a job wakes the next one if jobs are left. A burst of
+// short jobs is then done by the threads that have a CPU; waking one thread for each job costs two
+// switches a job more. Invariant: while jobs and idle threads are there, a woken thread is on its
+// way, so that jobs that block never keep others waiting that an idle thread could do.
 // Who may touch what: everything behind `mutex_`, except the job itself, which belongs to the
 // thread from pop to post_entry (then to its loop's thread), and is unlinked meanwhile.
 // Lifetime: outlives its lanes' jobs; lanes share it. Thread rule: submit and take_back on any
@@ -43,6 +47,7 @@ class JobPool {
  private:
   void run_thread();
   bool wait_for_work(std::unique_lock<std::mutex>& lock);
+  bool shall_wake_locked() noexcept;
   bool start_thread_locked();
   void leave_locked();
 
@@ -53,6 +58,7 @@ class JobPool {
   std::size_t queued_ = 0;
   std::size_t live_ = 0;  ///< threads that may still take a job
   std::size_t idle_ = 0;  ///< of these, waiting
+  bool waking_ = false;   ///< one of these was notified and has not looked yet
   bool closing_ = false;
   std::list<std::thread> threads_;  // Lists: a thread that leaves moves its node, and allocates
   std::list<std::thread> ended_;    // nothing. Those in ended_ take no job: a join is short.

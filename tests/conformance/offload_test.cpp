@@ -81,6 +81,32 @@ TEST_P(Offload, neither_pool_starves_the_other) {
   });
 }
 
+// One idle thread is woken at a time: each that takes a job must wake the next one.
+TEST_P(Offload, functions_that_wait_for_each_other_get_all_idle_threads) {
+  if (!has_threads()) return;  // Under sim there is no thread to hold.
+  run([]() -> Task<> {
+    constexpr int k_threads = static_cast<int>(limits::blocking_threads.value);
+    for (int burst = 1; burst <= 50; ++burst) {  // From the second one on the threads are there.
+      auto here = std::make_shared<std::atomic<int>>(0);
+      co_await with_scope([&](Scope& scope) -> Task<> {
+        for (int i = 0; i < k_threads; ++i) {
+          scope.start([here]() -> Task<> {
+            static_cast<void>(co_await run_blocking([here] {
+              ++*here;
+              while (*here < k_threads) std::this_thread::yield();
+            }));
+          });
+        }
+        co_return;
+      });
+      EXPECT_EQ(*here, k_threads);
+      // All asleep, or some still on their way back: both have to work.
+      if (burst % 2 == 0) co_await sleep_for(1ms);
+    }
+    EXPECT_EQ(blocking_statistics().threads, limits::blocking_threads.value);
+  });
+}
+
 TEST_P(Offload, a_function_that_runs_sees_the_request_and_its_value_wins) {
   run([this]() -> Task<> {
     const bool real = has_threads();
