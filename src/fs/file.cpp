@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <utility>
 
 #include "fs/open_flags.hpp"
@@ -216,19 +217,22 @@ Task<Result<>> File::close() {
 
 Task<Result<std::string>> read_file(std::string path, ReadFileOptions options) {
   if (!is_path(path)) co_return bad_path("read", path);
-  std::string text(std::min(k_first_read, options.max) + 1, '\0');
-  const std::int32_t got = co_await file_operation<io::ReadWholeFileOp>(
-      [&](io::ReadWholeFileOp& op) {
+  // Not a string yet: its bytes would be set to zero first, and a small file would be handed out
+  // in 16 KiB. Copying what came costs a tenth of a microsecond for 4 KiB.
+  const std::size_t room = std::min(k_first_read, options.max) + 1;
+  const auto block = std::make_unique_for_overwrite<char[]>(room);
+  const std::int32_t got =
+      co_await file_operation<io::ReadWholeFileOp>([&](io::ReadWholeFileOp& op) {
         op.path = path.c_str();
-        op.into = std::as_writable_bytes(std::span(text));
+        op.into = std::as_writable_bytes(std::span(block.get(), room));
       });
   const bool in_pieces = got == -static_cast<std::int32_t>(Errc::try_again);
   if (got < 0 && !in_pieces) co_return error_of(got, "read", path);
-  if (!in_pieces && static_cast<std::size_t>(got) < text.size()) {
-    text.resize(static_cast<std::size_t>(got));
-    co_return std::move(text);
+  if (!in_pieces) {
+    const auto size = static_cast<std::size_t>(got);
+    if (size < room) co_return std::string(block.get(), size);
+    if (size > options.max) co_return Error(Errc::too_large, "read", path);
   }
-  if (!in_pieces && text.size() > options.max) co_return Error(Errc::too_large, "read", path);
   auto file = co_await File::open(std::move(path));
   if (!file) co_return file.error();
   co_return co_await file->read_to_end(options.max);
