@@ -52,7 +52,7 @@ class Channel {
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
   ~Channel() {
-    while (size_ > 0) pop();
+    while (size_ > 0) static_cast<void>(pop());
     delete[] ring_;
   }
 
@@ -192,7 +192,7 @@ class Channel {
       case OnFull::drop_oldest:
         ++dropped_;
         if (capacity_ > 0) {
-          pop();
+          static_cast<void>(pop());
           push(std::move(*sender.item));
           ++sent_;
         }
