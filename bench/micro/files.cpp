@@ -1,79 +1,104 @@
 // SPDX-License-Identifier: Apache-2.0
-// W10: 10,000 files of 4 KiB, in the page cache, read whole: 64 at a time, and one at a time. The
-// files are those of the peers, made on first use.
-#include <sys/resource.h>
+// W10: 10,000 files of 4 KiB out of the page cache, 64 at a time and one at a time, beside plain
+// open + read + close in this process. The files are those of the peers: $PEERS_BUILD/files.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include <chrono>
-#include <cstdio>
 #include <cstdlib>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "measure.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/map_concurrent.hpp"
-#include "rondo/fs/dir.hpp"
 #include "rondo/fs/file.hpp"
 
+namespace bench {
 namespace {
 
 using namespace rondo;
 
-constexpr std::size_t k_count = 10'000;
+constexpr std::size_t k_files = 10'000;
 constexpr std::size_t k_size = 4'096;
-constexpr std::size_t k_at_once = 64;
 
-double cpu_us() {
-  rusage used{};
-  getrusage(RUSAGE_SELF, &used);
-  const auto us = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
-  };
-  return us(used.ru_utime) + us(used.ru_stime);
-}
-
-Task<std::vector<std::string>> make_files() {
-  const char* build = std::getenv("PEERS_BUILD");
-  const std::string folder = std::string(build ? build : ".") + "/files";
-  co_await fs::make_directories(folder).or_throw();
-  const std::string text(k_size, '\0');
+/// The names; what is not there is made.
+Result<std::vector<std::string>> make_files() {
+  const char* base = std::getenv("PEERS_BUILD");
+  const std::string directory = std::string(base ? base : ".") + "/files";
+  ::mkdir(directory.c_str(), 0755);
   std::vector<std::string> names;
-  for (std::size_t i = 0; i < k_count; ++i) {
-    names.push_back(folder + "/" + std::to_string(i));
-    if (!co_await fs::exists(names.back()).or_throw())
-      co_await fs::write_file(names.back(), std::string_view(text)).or_throw();
+  const std::string content(k_size, '\0');
+  for (std::size_t i = 0; i < k_files; ++i) {
+    names.push_back(directory + "/" + std::to_string(i));
+    if (::access(names.back().c_str(), R_OK) == 0) continue;
+    const UniqueFd fd(::open(names.back().c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+    if (::write(fd.get(), content.data(), k_size) != ssize_t{k_size})
+      return Error(Errc::io_error, "write", names.back());
   }
-  co_return names;
+  return names;
 }
 
-Task<std::size_t> read_one(const std::string& name) {
-  co_return (co_await fs::read_file(name).or_throw()).size();
+void put_both(const char* how, const Stopwatch& watch) {
+  constexpr double k_count = k_files;
+  const double per_s = watch.per_s(k_count);
+  const double cpu = watch.cpu_us_per(k_count);
+  put(("files" + std::string(how)).c_str(), per_s, "per s");
+  put(("CPU per file" + std::string(how)).c_str(), cpu, "us");
 }
 
-Task<std::size_t> read_many(const std::vector<std::string>& names, std::size_t at_once) {
-  std::size_t bytes = 0;
-  co_await for_each_concurrent(names, at_once, [&](const std::string& name) -> Task<> {
-    bytes += co_await read_one(name);
-  });
-  co_return bytes;
-}
-
-Task<int> read_files() {
-  const auto names = co_await make_files();
-  for (const std::size_t at_once : {k_at_once, std::size_t{1}}) {
-    (void)co_await read_many(names, at_once);  // Warms up.
-    const auto start = std::chrono::steady_clock::now();
-    const double cpu = cpu_us();
-    if (co_await read_many(names, at_once) != k_count * k_size) co_return 1;
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    const char* mark = at_once == 1 ? ", one at a time" : "";
-    std::printf("{\"metric\":\"files%s\",\"value\":%.0f,\"unit\":\"per s\"}\n", mark,
-                k_count / took.count());
-    std::printf("{\"metric\":\"CPU per file%s\",\"value\":%.2f,\"unit\":\"us\"}\n", mark,
-                (cpu_us() - cpu) / k_count);
+Result<> plain_calls(std::span<const std::string> names) {
+  char buffer[65'536];
+  for (const std::string& name : names) {
+    const UniqueFd fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+    if (::read(fd.get(), buffer, sizeof buffer) != ssize_t{k_size})
+      return Error(Errc::io_error, "read", name);
   }
-  co_return 0;
+  return {};
+}
+
+Task<Result<>> read_one(const std::string& name) {
+  auto text = co_await fs::read_file(name);
+  if (!text) co_return text.error();
+  if (text->size() != k_size) co_return Error(Errc::io_error, "read", name);
+  co_return Result<>{};
+}
+
+Task<Result<>> one_by_one(std::span<const std::string> names) {
+  for (const std::string& name : names) {
+    if (auto read = co_await read_one(name); !read) co_return read;
+  }
+  co_return Result<>{};
+}
+
+Task<Result<>> all_kept(std::span<const std::string> names) {
+  auto texts = co_await map_concurrent(
+      names, 64, [](const std::string& name) { return fs::read_file(name); });
+  if (!texts) co_return texts.error();
+  co_return Result<>{};
+}
+
+Task<> measure() {
+  const auto names = make_files().or_throw();
+  for (int pass = 0; pass < 2; ++pass) {  // The first warms the cache.
+    const Stopwatch together;
+    (co_await for_each_concurrent(std::span(names), 64, read_one)).or_throw();
+    if (pass == 1) put_both("", together);
+    const Stopwatch kept;
+    (co_await all_kept(names)).or_throw();
+    if (pass == 1) put_both(", all kept in memory", kept);
+    const Stopwatch single;
+    (co_await one_by_one(names)).or_throw();
+    if (pass == 1) put_both(", one at a time", single);
+    const Stopwatch beside;
+    plain_calls(names).or_throw();
+    if (pass == 1) put_both(", plain calls in this process", beside);
+  }
 }
 
 }  // namespace
 
-int bench_files() { return rondo::run(read_files()); }
+int files() { return rondo::run(measure()); }
+
+}  // namespace bench

@@ -241,10 +241,11 @@ def table(workload):
         for m in metrics:
             got = {n: [r["value"] for r in rows if r["contender"] == n and r["metric"] == m] for n in names}
             unit = next(r["unit"] for r in rows if r["metric"] == m)
-            print(f"\n{workload} {m} ({unit})\n| contender | median | min-max |\n|---|---:|---:|")
+            print(f"\n{workload} {m} ({unit})\n| contender | median | quartiles | min |\n|---|---:|---:|---:|")
             for n, v in got.items():
                 if v:
-                    print(f"| {n} | {fmt(statistics.median(v))} | {fmt(min(v))}-{fmt(max(v))} |")
+                    q = statistics.quantiles(v, n=4, method="inclusive") if len(v) > 1 else v * 3
+                    print(f"| {n} | {fmt(statistics.median(v))} | {fmt(q[0])}-{fmt(q[2])} | {fmt(min(v))} |")
         return
     for case in dict.fromkeys(r["case"] for r in rows):
         names = list(dict.fromkeys(r["contender"] for r in rows if r["case"] == case))
@@ -379,7 +380,7 @@ def micro(workload, a):
     for rep in range(a.reps):
         for name, cmd in progs.items():
             argv = shlex.split(cmd)
-            if argv[0].startswith("/") and not os.path.exists(argv[0]):
+            if not all(os.path.exists(x) for x in argv if x.startswith("/")):
                 continue
             r = subprocess.run((["nice", "-n", "-10"] if os.geteuid() == 0 else []) + argv, capture_output=True, text=True, env=env(),
                                start_new_session=True, preexec_fn=boost)

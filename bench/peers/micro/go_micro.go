@@ -112,6 +112,15 @@ func spawn() {
 	}
 	put("spawn+wait", float64(n)/time.Since(t).Seconds(), "per s")
 	put("parent CPU per spawn", (cpu()-c)*1e6/float64(n), "us")
+	put("wall per spawn", per(t, n)/1e3, "us")
+	t, c = time.Now(), cpu()
+	for i := 0; i < n; i++ {
+		if b, err := exec.Command("/bin/echo", "hello").Output(); err != nil || len(b) != 6 {
+			os.Exit(1)
+		}
+	}
+	put("parent CPU per capture", (cpu()-c)*1e6/float64(n), "us")
+	put("wall per capture", per(t, n)/1e3, "us")
 }
 func files() {
 	d := os.Getenv("PEERS_BUILD")
@@ -143,6 +152,14 @@ func files() {
 			put("CPU per file", (cpu()-c)*1e6/10000, "us")
 		}
 	}
+	t, c := time.Now(), cpu()
+	for i := 0; i < 10000; i++ {
+		if b, err := os.ReadFile(fmt.Sprintf("%s/files/%d", d, i)); err != nil || len(b) != 4096 {
+			os.Exit(1)
+		}
+	}
+	put("files, one at a time", 10000/time.Since(t).Seconds(), "per s")
+	put("CPU per file, one at a time", (cpu()-c)*1e6/10000, "us")
 }
 func main() {
 	if len(os.Args) > 1 && os.Args[1] == "spawn" {

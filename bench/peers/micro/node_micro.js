@@ -80,10 +80,16 @@ async function micro() {
 }
 async function spawn() {
   const cp = require('child_process'), n = 500;
-  const t = now(), c = cpu();
+  let t = now(), c = cpu();
   for (let i = 0; i < n; i++) await new Promise((r) => cp.spawn('/bin/true', { stdio: 'ignore' }).on('exit', r));
   put('spawn+wait', n / ((now() - t) / 1e9), 'per s');
   put('parent CPU per spawn', (cpu() - c) * 1e6 / n, 'us');
+  put('wall per spawn', (now() - t) / n / 1e3, 'us');
+  const execFile = require('util').promisify(cp.execFile);
+  t = now(), c = cpu();
+  for (let i = 0; i < n; i++) if ((await execFile('/bin/echo', ['hello'])).stdout.length !== 6) process.exit(1);
+  put('parent CPU per capture', (cpu() - c) * 1e6 / n, 'us');
+  put('wall per capture', (now() - t) / n / 1e3, 'us');
 }
 async function files() {
   const fs = require('fs/promises'), d = (process.env.PEERS_BUILD || '.') + '/files/';
@@ -96,4 +102,8 @@ async function files() {
     put('files', 10000 / ((now() - t) / 1e9), 'per s');
     put('CPU per file', (cpu() - c) * 1e6 / 10000, 'us');
   }
+  const t = now(), c = cpu();
+  for (let i = 0; i < 10000; i++) if ((await fs.readFile(d + i)).length !== 4096) process.exit(1);
+  put('files, one at a time', 10000 / ((now() - t) / 1e9), 'per s');
+  put('CPU per file, one at a time', (cpu() - c) * 1e6 / 10000, 'us');
 }

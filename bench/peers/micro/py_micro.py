@@ -63,6 +63,26 @@ async def micro():
     await asyncio.gather(player(a, b, k, False), player(b, a, k, True))
     put("channel hop", (now() - t) / (2 * k))
 
+    lock = asyncio.Lock()
+
+    async def lock_player():
+        for _ in range(k):
+            async with lock:
+                await asyncio.sleep(0)
+
+    t = now()
+    await asyncio.gather(lock_player(), lock_player())
+    put("mutex hand-over", (now() - t) / (2 * k))
+    t = now()
+    for _ in range(k):
+        async with lock:
+            pass
+    put("mutex lock+unlock, free", (now() - t) / k)
+    t = now()
+    for _ in range(5000):
+        await loop.run_in_executor(None, int)
+    put("pool round trip", (now() - t) / 5000 / 1e3, "us")
+
     over = []
     for _ in range(500):
         t = now()
@@ -128,6 +148,14 @@ async def spawn():
         await p.wait()
     put("spawn+wait", n / (time.perf_counter() - t), "per s")
     put("parent CPU per spawn", (cpu() - c) * 1e6 / n, "us")
+    put("wall per spawn", (time.perf_counter() - t) * 1e6 / n, "us")
+    t, c = time.perf_counter(), cpu()
+    for _ in range(n):
+        p = await asyncio.create_subprocess_exec("/bin/echo", "hello", stdout=asyncio.subprocess.PIPE)
+        if (await p.communicate())[0] != b"hello\n":
+            sys.exit(1)
+    put("parent CPU per capture", (cpu() - c) * 1e6 / n, "us")
+    put("wall per capture", (time.perf_counter() - t) * 1e6 / n, "us")
 
 
 async def files():
@@ -148,6 +176,12 @@ async def files():
         if p:
             put("files", 2000 / (time.perf_counter() - t), "per s")
             put("CPU per file", (cpu() - c) * 1e6 / 2000, "us")
+    t, c = time.perf_counter(), cpu()
+    for i in range(2000):
+        async with aiofiles.open(d + str(i), "rb") as f:
+            await f.read()
+    put("files, one at a time", 2000 / (time.perf_counter() - t), "per s")
+    put("CPU per file, one at a time", (cpu() - c) * 1e6 / 2000, "us")
 
 
 if sys.argv[1] == "uvloop":

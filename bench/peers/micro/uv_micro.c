@@ -57,6 +57,14 @@ static void on_idle(uv_idle_t* h) {
     if (!--idles) uv_idle_stop(h);
 }
 static void never(uv_timer_t* t) { (void)t; }
+/* a function on the thread pool and its end, one at a time */
+static uv_work_t work;
+static int jobs = 20000;
+static void on_work(uv_work_t* w) { (void)w; }
+static void on_worked(uv_work_t* w, int status) {
+    (void)status;
+    if (--jobs) uv_queue_work(L, w, on_work, on_worked);
+}
 
 static void micro(void) {
     pin(0);
@@ -75,6 +83,17 @@ static void micro(void) {
     qsort(over, 500, sizeof *over, by_value);
     put("sleep 1 ms: overshoot p50", over[250], "us");
     put("sleep 1 ms: overshoot p99", over[495], "us");
+
+    cpu_set_t before, all;  /* its pool's threads inherit what is allowed when they start */
+    pthread_getaffinity_np(pthread_self(), sizeof before, &before);
+    memset(&all, 0xff, sizeof all);
+    pthread_setaffinity_np(pthread_self(), sizeof all, &all);
+    int count_jobs = jobs;
+    t = uv_hrtime();
+    uv_queue_work(L, &work, on_work, on_worked);
+    uv_run(L, UV_RUN_DEFAULT);
+    put("pool round trip", (double)(uv_hrtime() - t) / count_jobs / 1e3, "us");
+    pthread_setaffinity_np(pthread_self(), sizeof before, &before);
 
     uv_loop_t l2;
     uv_loop_init(&l2);
@@ -168,6 +187,7 @@ int main(int argc, char** argv) {
         uv_run(L, UV_RUN_DEFAULT);
         put("spawn+wait", 2000 / ((double)(uv_hrtime() - t) / 1e9), "per s");
         put("parent CPU per spawn", (cpu() - c) * 1e6 / 2000, "us");
+        put("wall per spawn", (double)(uv_hrtime() - t) / 2000 / 1e3, "us");
         return 0;
     }
     const char* b = getenv("PEERS_BUILD");

@@ -44,6 +44,50 @@ async fn micro() {
     drop(ta);
     let _ = h.await;
 
+    // two players; a hop is one hand-over
+    let (wa, mut wra) = tokio::sync::watch::channel(0u64);
+    let (wb, mut wrb) = tokio::sync::watch::channel(0u64);
+    let t = Instant::now();
+    let h = tokio::spawn(async move { while wra.changed().await.is_ok() { let v = *wra.borrow_and_update(); let _ = wb.send(v + 1); } });
+    for i in 0..n { let _ = wa.send(i as u64); wrb.changed().await.unwrap(); sum += *wrb.borrow_and_update(); }
+    put("watch hop", per(t, 2 * n), "ns");
+    drop(wa);
+    let _ = h.await;
+
+    let (ba, mut bra) = tokio::sync::broadcast::channel(2);
+    let (bb, mut brb) = tokio::sync::broadcast::channel(2);
+    let t = Instant::now();
+    let h = tokio::spawn(async move { while let Ok(v) = bra.recv().await { let _ = bb.send(v + 1u64); } });
+    for i in 0..n { let _ = ba.send(i as u64); sum += brb.recv().await.unwrap(); }
+    put("broadcast hop", per(t, 2 * n), "ns");
+    drop(ba);
+    let _ = h.await;
+
+    let (qa, mut qb) = mpsc::channel::<tokio::sync::oneshot::Sender<u64>>(1);
+    let t = Instant::now();
+    let h = tokio::spawn(async move { while let Some(q) = qb.recv().await { let _ = q.send(1); } });
+    for _ in 0..n { let (s, r) = tokio::sync::oneshot::channel(); let _ = qa.send(s).await; sum += r.await.unwrap(); }
+    put("ask+answer by channel and oneshot", per(t, n), "ns");
+    drop(qa);
+    let _ = h.await;
+
+    let mutex = std::sync::Arc::new(tokio::sync::Mutex::new(0u64));
+    let player = |m: std::sync::Arc<tokio::sync::Mutex<u64>>| async move { for _ in 0..n { let mut g = m.lock().await; *g += 1; tokio::task::yield_now().await; } };
+    let t = Instant::now();
+    let (one, two) = (tokio::spawn(player(mutex.clone())), tokio::spawn(player(mutex.clone())));
+    let _ = (one.await, two.await);
+    put("mutex hand-over", per(t, 2 * n), "ns");
+    let t = Instant::now();
+    for _ in 0..n { *mutex.lock().await += 1; }
+    put("mutex lock+unlock, free", per(t, n), "ns");
+    let permits = tokio::sync::Semaphore::new(4);
+    let t = Instant::now();
+    for _ in 0..n { let _permit = permits.acquire().await; }
+    put("semaphore acquire+release, free", per(t, n), "ns");
+    let t = Instant::now();
+    for _ in 0..20_000 { tokio::task::spawn_blocking(|| {}).await.unwrap(); }
+    put("pool round trip", per(t, 20_000) / 1e3, "us");
+
     let mut over = Vec::new();
     for _ in 0..500 {
         let t = Instant::now();
@@ -88,6 +132,11 @@ async fn spawn() {
     for _ in 0..n { tokio::process::Command::new("/bin/true").status().await.unwrap(); }
     put("spawn+wait", n as f64 / t.elapsed().as_secs_f64(), "per s");
     put("parent CPU per spawn", (cpu() - c) * 1e6 / n as f64, "us");
+    put("wall per spawn", per(t, n) / 1e3, "us");
+    let (t, c) = (Instant::now(), cpu());
+    for _ in 0..n { assert_eq!(tokio::process::Command::new("/bin/echo").arg("hello").output().await.unwrap().stdout.len(), 6); }
+    put("parent CPU per capture", (cpu() - c) * 1e6 / n as f64, "us");
+    put("wall per capture", per(t, n) / 1e3, "us");
 }
 async fn files() {
     let d = std::env::var("PEERS_BUILD").unwrap_or(".".into());
@@ -110,6 +159,10 @@ async fn files() {
             put("CPU per file", (cpu() - c) * 1e6 / 10_000.0, "us");
         }
     }
+    let (t, c) = (Instant::now(), cpu());
+    for i in 0..10_000 { assert_eq!(tokio::fs::read(format!("{}/files/{}", d, i)).await.unwrap().len(), 4096); }
+    put("files, one at a time", 10_000.0 / t.elapsed().as_secs_f64(), "per s");
+    put("CPU per file, one at a time", (cpu() - c) * 1e6 / 10_000.0, "us");
 }
 fn main() {
     match std::env::args().nth(1).as_deref() {
