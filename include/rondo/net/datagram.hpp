@@ -205,8 +205,9 @@ class [[nodiscard]] DatagramSocket {
   detail::Take receive_from(std::size_t max = limits::datagram_loan.value) noexcept {
     return {*state_, max};
   }
-  /// Waits for at least one datagram and takes all that are there, as far as there is room: on
-  /// epoll one recvmmsg. Returns how many. Otherwise as receive_from.
+  /// Waits for at least one datagram and takes all that are there, as far as there is room, by
+  /// recvmmsg. Returns how many. For servers: saves half a microsecond a datagram where they come
+  /// faster than they are taken. Otherwise as receive_from.
   detail::ReceiveBatch receive_batch(DatagramBatch& batch) noexcept { return {*state_, batch}; }
   /// For connected sockets: receive_from, whose sender is the peer.
   detail::Receive receive(ByteSpan into) noexcept { return receive_from(into); }

@@ -79,7 +79,9 @@ class [[nodiscard]] Stream {
 
   /// Large writes (from limits::zero_copy_min on) leave without a copy into the kernel, where the
   /// kernel can; they complete when it has let go of the bytes, and a cancelled one resets the
-  /// connection. Off by default: for small writes, and on loopback, the copy is cheaper.
+  /// connection. Off by default: for small writes, and on loopback, the copy is cheaper (there
+  /// zero-copy cost a fifth more CPU with writes of 32 KiB and half as much again from 256 KiB on,
+  /// since the receiver copies all the same). Measure it on the network it is meant for.
   void set_zero_copy(bool on) noexcept;
 
   /// Closes now what the destructor would close; the handle is empty afterwards and may only be

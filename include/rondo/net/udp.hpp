@@ -43,6 +43,8 @@ class [[nodiscard]] Socket : public net::DatagramSocket {
 
   /// Sends `bytes` as datagrams of `segment_size` bytes, the last may be shorter; in one call of
   /// the kernel for up to 64 of them where it can (UDP_SEGMENT, Linux 4.18), else one by one.
+  /// For bulk to one peer: both ends together it took a third of the CPU of send_to in a loop,
+  /// and a quarter with receive_batch at the other end (loopback, datagrams of 1,200 bytes).
   /// - **Completes** when the kernel took all. **Returns** nothing. **Errors** as send_to; some
   ///   of them may have left. **Cancel** some may have left. **Lifetime** `bytes` and the socket
   ///   outlive it. **Concurrency** any number. **Thread** the loop's.
