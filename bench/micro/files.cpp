@@ -73,8 +73,8 @@ Task<Result<>> one_by_one(std::span<const std::string> names) {
 }
 
 Task<Result<>> all_kept(std::span<const std::string> names) {
-  auto texts = co_await map_concurrent(
-      names, 64, [](const std::string& name) { return fs::read_file(name); });
+  auto texts = co_await map_concurrent(names, 64,
+                                       [](const std::string& name) { return fs::read_file(name); });
   if (!texts) co_return texts.error();
   co_return Result<>{};
 }

@@ -121,8 +121,7 @@ Task<> lock_player(Mutex& mutex) {
 Task<> mutexes() {
   Mutex mutex;
   co_await game(
-      "mutex hand-over", [&] { return lock_player(mutex); },
-      [&] { return lock_player(mutex); });
+      "mutex hand-over", [&] { return lock_player(mutex); }, [&] { return lock_player(mutex); });
 }
 
 Task<> free_lock() {

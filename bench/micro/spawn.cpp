@@ -52,8 +52,7 @@ bool floor_capture() {
   char word[] = "hello";
   char* const arguments[] = {program, word, nullptr};
   pid_t pid = 0;
-  const bool spawned =
-      ::posix_spawn(&pid, program, &actions, nullptr, arguments, environ) == 0;
+  const bool spawned = ::posix_spawn(&pid, program, &actions, nullptr, arguments, environ) == 0;
   ::posix_spawn_file_actions_destroy(&actions);
   ::close(ends[1]);
   char text[4096];
