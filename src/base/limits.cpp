@@ -15,6 +15,7 @@ constexpr Limit k_all[] = {
     accept_refuse_after,   datagram_max,            datagram_loan,      datagram_batch_max,
     descriptors_max,       connect_attempt_delay,   resolution_delay,   frame_max,
     proxy_header_max,      proxy_header_timeout,    zero_copy_min,      copy_block,
+    splices_max,
     accept_pause,          http_head_max,           http_fields_max,    http_target_max,
     http_body_max,         http_pipeline_max,       http_drain_max,     http_drain_timeout,
     http_connections_max,  http_head_timeout,       http_body_timeout,  http_keep_alive,

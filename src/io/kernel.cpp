@@ -121,7 +121,7 @@ std::int32_t run_immediate(Operation& op, Sockets sockets, Reserve& reserve) noe
     case OpKind::socket_name:
       return socket_name(static_cast<SocketNameOp&>(op));
     case OpKind::socket_option:
-      return socket_option(static_cast<SocketOptionOp&>(op));
+      return socket_option(static_cast<SocketOptionOp&>(op), sockets);
     case OpKind::datagram_socket:
       return datagram_socket(static_cast<DatagramSocketOp&>(op), sockets);
     case OpKind::refuse:

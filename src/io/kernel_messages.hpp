@@ -13,7 +13,7 @@ namespace rondo::io::kernel {
 
 // Immediate kinds; descriptors and counts, or negated errnos.
 std::int32_t datagram_socket(const DatagramSocketOp& op, Sockets sockets) noexcept;
-std::int32_t socket_option(SocketOptionOp& op) noexcept;
+std::int32_t socket_option(SocketOptionOp& op, Sockets sockets) noexcept;
 /// Keeps a descriptor for refuse() from now on. One per driver.
 class Reserve {
  public:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Socket options: which level and number each has, and the few that are no plain integer.
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -139,9 +140,16 @@ std::int32_t peer_credentials(SocketOptionOp& op) noexcept {
   return 0;
 }
 
+std::int32_t drivers_mode(const SocketOptionOp& op, Sockets sockets) noexcept {
+  const int flags = ::fcntl(op.fd, F_GETFL);
+  if (flags < 0) return -errno;
+  const int wanted = (flags & ~O_NONBLOCK) | (sockets == Sockets::nonblocking ? O_NONBLOCK : 0);
+  return flags != wanted && ::fcntl(op.fd, F_SETFL, wanted) < 0 ? -errno : 0;
+}
+
 }  // namespace
 
-std::int32_t socket_option(SocketOptionOp& op) noexcept {
+std::int32_t socket_option(SocketOptionOp& op, Sockets sockets) noexcept {
   switch (op.option) {
     case SocketOption::linger:
       return linger(op);
@@ -154,6 +162,8 @@ std::int32_t socket_option(SocketOptionOp& op) noexcept {
       return multicast_interface(op);
     case SocketOption::peer_credentials:
       return peer_credentials(op);
+    case SocketOption::drivers_mode:
+      return drivers_mode(op, sockets);
     default:
       return plain(op);
   }

@@ -110,7 +110,7 @@ Result<Stream> Acceptor::take() {
   }
   const int taken = waiting_.front();
   waiting_.pop_front();
-  return Stream::adopt(taken);
+  return StreamAccess::stream(taken);
 }
 
 void Acceptor::detach() noexcept {

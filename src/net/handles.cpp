@@ -38,8 +38,14 @@ Result<int> open_listener(const Endpoint& where, const ListenOptions& options) {
 
 }  // namespace
 
-Stream Stream::adopt(int descriptor) {
+Stream detail::StreamAccess::stream(int descriptor) {
   return Stream(*new detail::Socket(service(), descriptor));
+}
+
+Stream Stream::adopt(int descriptor) {
+  // A descriptor that is no socket says so to the first read or write.
+  (void)set_option(descriptor, io::SocketOption::drivers_mode, 0);
+  return detail::StreamAccess::stream(descriptor);
 }
 
 void Stream::close() noexcept {
@@ -84,7 +90,7 @@ Result<Stream> detail::ConnectAwaiter::await_resume() {
   if (result < 0) {
     return Error::from_errno(-result, "connect", Endpoint(op.address).to_string());
   }
-  return Stream::adopt(result);
+  return detail::StreamAccess::stream(result);
 }
 
 }  // namespace rondo::net

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "net/socket.hpp"
+#include "net/output_lock.hpp"
 #include "rondo/core/detail/file_awaiter.hpp"
 #include "rondo/core/detail/one_shot.hpp"
 #include "rondo/io/file_ops.hpp"
@@ -33,23 +33,11 @@ struct [[nodiscard]] SendPart {
   }
 };
 
-/// Breaks the stream when the frame is destroyed with a part of the file sent.
-struct Whole {
-  detail::Socket& socket;
-  std::uint64_t sent = 0;
-  bool done = false;
-  explicit Whole(detail::Socket& of) noexcept : socket(of) {}
-  Whole(const Whole&) = delete;
-  ~Whole() {
-    if (!done && sent > 0) socket.break_writing();
-  }
-};
-
 Error error_of(std::int32_t result) { return Error::from_errno(-result, "send_file"); }
 
 /// By reading and writing: what works with every file and every driver.
-Task<Result<>> copy_file(Stream& stream, int file, std::uint64_t offset, std::uint64_t length,
-                         std::uint64_t& sent) {
+Task<Result<>> copy_file(detail::OutputLock& lock, int to, int file, std::uint64_t offset,
+                         std::uint64_t length, std::uint64_t& sent) {
   Loan block = Loan::of_size(limits::copy_block.value);
   while (sent < length) {
     const ByteSpan into = block.writable().first(
@@ -57,35 +45,37 @@ Task<Result<>> copy_file(Stream& stream, int file, std::uint64_t offset, std::ui
     const std::int32_t got = co_await rondo::detail::ReadPart{file, into, offset + sent};
     if (got < 0) co_return error_of(got);
     if (got == 0) break;
-    co_await stream.write_all(ByteView(into).first(static_cast<std::size_t>(got))).or_return();
-    sent += static_cast<std::uint64_t>(got);
+    const ByteView piece = ByteView(into).first(static_cast<std::size_t>(got));
+    co_await detail::send_past(lock, to, piece).or_return();
+    sent += piece.size();
   }
-  co_return co_await stream.flush();
+  co_return Result<>{};
 }
 
 }  // namespace
 
 Task<Result<std::uint64_t>> send_file(Stream& stream, int descriptor, std::uint64_t offset,
                                       std::uint64_t length) {
-  co_await stream.flush().or_return();  // What was written before goes before.
-  Whole whole(detail::StreamAccess::socket(stream));
-  while (whole.sent < length) {
+  co_await detail::settled(stream).or_return();  // What was written before goes before.
+  const int to = stream.descriptor();
+  detail::OutputLock lock(detail::StreamAccess::socket(stream));
+  std::uint64_t sent = 0;
+  while (sent < length) {
     const auto size = static_cast<std::size_t>(
-        std::min<std::uint64_t>(length - whole.sent, std::uint64_t{1} << 30));
-    const std::int32_t got =
-        co_await SendPart{stream.descriptor(), descriptor, offset + whole.sent, size};
+        std::min<std::uint64_t>(length - sent, std::uint64_t{1} << 30));
+    const std::int32_t got = co_await SendPart{to, descriptor, offset + sent, size};
     if (got == -ENOTSUP) {
-      auto copied = co_await copy_file(stream, descriptor, offset, length, whole.sent);
-      if (!copied) co_return copied.error();
+      co_await copy_file(lock, to, descriptor, offset, length, sent).or_return();
       break;
     }
     if (got == -EINTR) continue;
     if (got < 0) co_return error_of(got);
     if (got == 0) break;  // The file ended before.
-    whole.sent += static_cast<std::uint64_t>(got);
+    sent += static_cast<std::uint64_t>(got);
+    lock.cut = true;
   }
-  whole.done = true;
-  co_return whole.sent;
+  lock.cut = false;
+  co_return sent;
 }
 
 }  // namespace rondo::net

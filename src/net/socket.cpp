@@ -10,6 +10,8 @@ namespace rondo::net::detail {
 static_assert(sizeof(Socket) <= 192, "10,000 idle connections are counted in their sockets");
 
 constexpr Errc k_not_supported = static_cast<Errc>(95);  // EOPNOTSUPP
+constexpr const char* k_one_writer =
+    "one task at a time writes a stream: use a Channel or try_write";
 
 using rondo::detail::strike;
 using rondo::detail::Waiter;
@@ -68,7 +70,7 @@ void Socket::on_receive(const io::Completion& done) noexcept {
 // ---- Sending
 
 bool Socket::start_write(WriteWaiter& waiter) noexcept {
-  RONDO_ASSERT(!writer_, "one task at a time writes a stream: use a Channel or try_write");
+  RONDO_ASSERT(!writer_ && !output_locked_, k_one_writer);
   const bool failed = write_error_ != Errc{0} && write_error_ != Errc::closed;
   if (failed || (shutdown_asked_ && !waiter.is_flush)) {
     waiter.error = failed ? write_error_ : Errc::closed;
@@ -109,15 +111,25 @@ Result<> Socket::queue_shared(const SharedBytes& message, std::size_t limit) noe
   return {};
 }
 
+void Socket::lock_output() noexcept {
+  RONDO_ASSERT(!has_output() && !output_locked_, k_one_writer);
+  output_locked_ = true;
+}
+
+void Socket::unlock_output() noexcept {
+  output_locked_ = false;
+  if (!out_.empty() || shutdown_asked_) cork();
+}
+
 void Socket::flush() noexcept {
-  if (sending_ || write_error_ != Errc{0}) return;
+  if (sending_ || output_locked_ || write_error_ != Errc{0}) return;
   const bool large = writer_ && !writer_->is_flush && is_large(*writer_);
   if (!large && out_.empty()) {
     serve_writer();
     return finish_shutdown();
   }
   const bool uncopied = large && zero_copy_ && writer_->rest.size() >= limits::zero_copy_min.value;
-  if (uncopied && out_.empty()) return send_zero_copy();
+  if (uncopied && (out_.empty() || writer_->started)) return send_zero_copy();
   if (large || !out_.has_one_block()) return send_gathered(large && !uncopied);
   const ByteView front = out_.front();
   queued_in_flight_ = static_cast<std::uint32_t>(front.size());
@@ -247,7 +259,8 @@ void Socket::finish_shutdown() noexcept {
 // ---- Closing
 
 void Socket::detach() noexcept {
-  RONDO_ASSERT(!has_reader() && !writer_, "a stream was closed while a task waits in it");
+  RONDO_ASSERT(!has_reader() && !writer_ && !output_locked_,
+               "a stream was closed while a task waits in it");
   gone_ = true;
   discard_unread();
   if (armed_) service_->driver().cancel(recv());

@@ -7,7 +7,8 @@
 //   off -> starving -> armed   the pool was empty; re-armed first in first out
 // Sending: one send in flight at most (sending_). flush() runs in the prepare phase.
 //   A large write (writer_ with is_large) is sent behind the queue's bytes from where it is; once
-//   some of it has left, the rest goes before anything queued meanwhile.
+//   some of it has left, the rest goes before anything queued meanwhile. While somebody else sends
+//   on the descriptor (output_locked_) the queue waits.
 // Closing: detach() -> gone_; when nothing is in flight and nothing left to send, CloseOp; its
 //   completion queues the slot for the close phase, which frees it.
 // Nobody but this class writes its fields.
@@ -39,6 +40,10 @@ class Socket final : public ByteStream, io::RecvOp, public rondo::detail::Pooled
   bool is_receiving() const noexcept { return armed_ || unread() > 0; }
 
   void set_zero_copy(bool on) noexcept { zero_copy_ = on; }
+  // For OutputLock.
+  void lock_output() noexcept;
+  void unlock_output() noexcept;
+  bool has_output() const noexcept { return writer_ || sending_ || !out_.empty(); }
   /// What was sent beside the stream is cut in two: nothing more may follow it.
   void break_writing() noexcept { fail(Errc::broken); }
 
@@ -130,11 +135,14 @@ class Socket final : public ByteStream, io::RecvOp, public rondo::detail::Pooled
   bool shutdown_asked_ = false;
   bool gone_ = false;
   bool zero_copy_ = false;
+  bool output_locked_ = false;
 };
 
 /// For the parts of net that do more with a stream's socket than a ByteStream can.
 struct StreamAccess {
   static Socket& socket(Stream& stream) noexcept { return *stream.socket_; }
+  /// Over a socket that the loop's driver has made.
+  static Stream stream(int descriptor);
 };
 
 }  // namespace rondo::net::detail

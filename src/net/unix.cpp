@@ -4,7 +4,7 @@
 #include <array>
 #include <cerrno>
 
-#include "net/socket.hpp"
+#include "net/output_lock.hpp"
 #include "rondo/core/sleep.hpp"
 #include "rondo/net/options.hpp"
 
@@ -96,11 +96,14 @@ Task<Result<Stream>> connect(std::string path) {
 Task<Result<>> send_descriptors(Stream& stream, std::span<const int> descriptors,
                                 ByteView message) {
   if (auto fits = net::check(descriptors, message); !fits) co_return fits;
-  co_await stream.flush().or_return();  // What was written before goes before.
+  co_await net::detail::settled(stream).or_return();  // What was written before goes before.
+  net::detail::OutputLock lock(net::detail::StreamAccess::socket(stream));
   const std::size_t sent =
       co_await net::Pass(stream.descriptor(), descriptors, message).or_return();
   // The descriptors went with the first bytes; the rest of a short send is plain.
-  if (sent < message.size()) co_await stream.write_all(message.subspan(sent)).or_return();
+  lock.cut = sent < message.size();
+  co_await net::detail::send_past(lock, stream.descriptor(), message.subspan(sent)).or_return();
+  lock.cut = false;
   co_return Result<>{};
 }
 

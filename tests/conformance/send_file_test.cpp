@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <string>
@@ -111,7 +112,106 @@ TEST_P(SendFile, one_cut_in_two_by_a_cancel_breaks_the_stream) {
   });
 }
 
+TEST_P(SendFile, what_is_queued_meanwhile_leaves_after_the_file) {
+  if (is_sim()) return;
+  run([]() -> Task<> {
+    const std::string text = pattern(3'000'000);
+    UniqueFd file = file_of(text);
+    Ends ends = co_await tcp_pair();
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      auto sending = scope.start([&]() -> Task<> {
+        EXPECT_EQ((co_await net::send_file(ends.near, file.get())).or_throw(), text.size());
+      });
+      for (int i = 0; i < 5; ++i) {
+        ends.near.try_write(SharedBytes::copy("later ")).or_throw();
+        co_await sleep_for(1ms);
+      }
+      std::string got;
+      while (got.size() < text.size() + 30) {
+        const Loan piece = co_await ends.far.read().or_throw();
+        got += piece.text();
+      }
+      EXPECT_TRUE(co_await sending);
+      // The first may be queued before the file begins; none stands inside.
+      const std::size_t at = got.find(text.substr(0, 100));
+      EXPECT_EQ(got.substr(at, text.size()), text);
+    });
+  });
+}
+
+TEST_P(SendFile, more_transfers_than_the_kernel_has_threads_for_all_arrive) {
+  if (is_sim()) return;
+  run([]() -> Task<> {
+    const std::string text = pattern(300'000);
+    UniqueFd file = file_of(text);
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      for (std::uint64_t i = 0; i < limits::splices_max.value + 8; ++i) {
+        scope.start([&]() -> Task<> {
+          Ends ends = co_await unix_pair();
+          std::string got;
+          co_await with_scope([&](Scope& pair) -> Task<> {
+            pair.start([&]() -> Task<> {
+              (co_await net::send_file(ends.near, file.get())).or_throw();
+              ends.near.shutdown_write();
+            });
+            co_await sleep_for(20ms);  // All of them wait for their peers at once.
+            got = co_await read_all(ends.far);
+          });
+          EXPECT_EQ(got, text);
+        });
+      }
+      co_return;
+    });
+  });
+}
+
+TEST_P(SendFile, an_adopted_socket_of_either_mode_waits_for_its_peer) {
+  if (is_sim()) return;
+  run([]() -> Task<> {
+    const std::string text = pattern(2'000'000);
+    UniqueFd file = file_of(text);
+    for (const int mode : {0, int{SOCK_NONBLOCK}}) {
+      int fds[2];
+      EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | mode, 0, fds), 0);
+      net::Stream near = net::Stream::adopt(fds[0]);
+      net::Stream far = net::Stream::adopt(fds[1]);
+      co_await with_scope([&](Scope& scope) -> Task<> {
+        scope.start([&]() -> Task<> {
+          (co_await net::send_file(near, file.get())).or_throw();
+          near.shutdown_write();
+        });
+        co_await sleep_for(1ms);  // The loop turns while the file waits.
+        EXPECT_EQ(co_await read_all(far), text);
+      });
+    }
+  });
+}
+
 using ZeroCopy = EveryDriver;
+
+TEST_P(ZeroCopy, what_is_queued_meanwhile_does_not_get_into_a_write) {
+  run([]() -> Task<> {
+    Ends ends = co_await tcp_pair();
+    ends.near.set_send_buffer(16'384).or_throw();
+    ends.near.set_zero_copy(true);
+    const std::string large = pattern(2'000'000);
+    std::string got;
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      auto writing = scope.start([&]() -> Task<> {
+        (co_await ends.near.write_all(std::string_view(large))).or_throw();
+      });
+      scope.start([&]() -> Task<> { got = co_await read_all(ends.far); });
+      while (!writing.done()) {
+        ends.near.try_write(SharedBytes::copy("!")).or_throw();
+        co_await sleep_for(100us);
+      }
+      ends.near.shutdown_write();
+    });
+    // Those before the first send may stand in front.
+    const std::size_t at = got.find_first_not_of('!');
+    EXPECT_EQ(got.substr(at, large.size()), large);
+  });
+}
 
 TEST_P(ZeroCopy, large_writes_arrive_whole_in_order_with_small_ones) {
   run([]() -> Task<> {

@@ -185,6 +185,20 @@ TEST_P(Passing, several_arrive_in_order_with_their_message_and_the_stream_is_rea
   });
 }
 
+TEST_P(Passing, a_message_cancelled_in_its_middle_breaks_the_stream) {
+  if (is_sim()) return;
+  with_pair([](net::Stream& near, net::Stream& far) -> Task<> {
+    UniqueFd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const std::array<int, 1> one{file.get()};
+    const std::string large(4'000'000, 'x');
+    auto cut = co_await with_timeout(20ms,
+                                     unix_stream::send_descriptors(near, one, as_bytes(large)));
+    EXPECT_EQ(cut.error().code(), Errc::timed_out);
+    EXPECT_EQ((co_await near.write_all("more")).error().code(), Errc::broken);
+    EXPECT_TRUE(far.is_open());
+  });
+}
+
 TEST_P(Passing, too_many_are_refused_and_those_of_a_foreign_sender_are_cut_and_told) {
   if (is_sim()) return;
   with_pair([](net::Stream& near, net::Stream& far) -> Task<> {

@@ -113,6 +113,8 @@ inline constexpr Limit proxy_header_timeout{"proxy_header_timeout", 5'000, "ms",
                                             "a PROXY protocol header must be complete"};
 inline constexpr Limit zero_copy_min{"zero_copy_min", 32'768, "bytes", AtLimit::copy,
                                      "smaller writes of a zero-copy stream are copied"};
+inline constexpr Limit splices_max{"splices_max", 64, "transfers", AtLimit::copy,
+                                   "send_file that occupy a thread of the kernel on a ring"};
 inline constexpr Limit copy_block{"copy_block", 65'536, "bytes", AtLimit::wait,
                                   "bytes that send_file reads at once where it has to copy"};
 

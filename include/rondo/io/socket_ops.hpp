@@ -211,6 +211,7 @@ enum class SocketOption : std::uint8_t {
   leave_group,
   bind_device,          ///< `text`
   peer_credentials,     ///< get only: `value` pid, `more` uid and gid
+  drivers_mode,         ///< set only: O_NONBLOCK as sockets of this driver have it
 };
 
 /// Immediate. Sets or gets an option of a socket.

@@ -31,7 +31,9 @@ ByteStream& stream_of(Socket& socket) noexcept;
 /// A connected stream socket; everything ByteStream has, and the socket's own.
 class [[nodiscard]] Stream {
  public:
-  /// Takes over a connected stream socket of the running loop's driver.
+  /// Takes over a connected stream socket, one of the running loop's driver or one that was
+  /// inherited or received. O_NONBLOCK is set or taken away as the driver needs it: who shares the
+  /// socket (dup, another process) shares that.
   static Stream adopt(int descriptor);
   Stream(Stream&& other) noexcept : socket_(std::exchange(other.socket_, nullptr)) {}
   Stream& operator=(Stream&& other) noexcept {

@@ -14,6 +14,7 @@
 #include "io/uring/abi.hpp"
 #include "io/uring/entries.hpp"
 #include "io/uring/make.hpp"
+#include "rondo/base/limits.hpp"
 
 namespace rondo::io::uring {
 namespace {
@@ -32,16 +33,6 @@ void abort_connection(int fd) noexcept {
   ::connect(fd, &nobody, sizeof nobody);
 }
 
-std::int32_t open_pipe(SendFileOp& op) noexcept {
-  op.in_pipe = op.sent = 0;
-  return ::pipe2(op.pipe, O_CLOEXEC) < 0 ? -errno : 0;
-}
-
-void close_pipe(SendFileOp& op) noexcept {
-  for (int& fd : op.pipe) {
-    if (fd >= 0) ::close(std::exchange(fd, -1));
-  }
-}
 constexpr std::uint8_t k_slotless = 64;
 static_assert(k_file_slots == 64, "free_slots_ is one word");
 
@@ -105,7 +96,7 @@ void UringDriver::start(Operation& op) {
       break;
     }
     case OpKind::send_file:
-      if (const std::int32_t error = open_pipe(static_cast<SendFileOp&>(op)); error < 0) {
+      if (const std::int32_t error = begin(static_cast<SendFileOp&>(op)); error < 0) {
         return fail(op, error);
       }
       break;
@@ -446,6 +437,21 @@ bool UringDriver::on_zero_copy(SendZeroCopyOp& op, std::int32_t& result, std::ui
   return false;
 }
 
+/// Every splice is a call that a worker thread of the kernel makes and a slow peer holds up.
+std::int32_t UringDriver::begin(SendFileOp& op) noexcept {
+  op.in_pipe = op.sent = 0;
+  if (splices_ == limits::splices_max.value) return -ENOTSUP;
+  if (::pipe2(op.pipe, O_CLOEXEC) < 0) return -errno;
+  ++splices_;
+  return 0;
+}
+
+void UringDriver::end(SendFileOp& op) noexcept {
+  if (op.pipe[0] < 0) return;  // It was refused.
+  for (int& fd : op.pipe) ::close(std::exchange(fd, -1));
+  --splices_;
+}
+
 /// One of the steps of file -> pipe -> socket has ended. True when another one was submitted.
 bool UringDriver::goes_on(SendFileOp& op, std::int32_t& result) {
   const bool filled = op.in_pipe == 0;
@@ -467,7 +473,7 @@ bool UringDriver::goes_on(SendFileOp& op, std::int32_t& result) {
   if (result == 0 && op.in_pipe > 0) result = -ECANCELED;
   // A file that cannot be spliced is for the caller to read.
   if (result == -EINVAL && op.sent == 0 && filled) result = -ENOTSUP;
-  close_pipe(op);
+  end(op);
   return false;
 }
 

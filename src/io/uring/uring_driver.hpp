@@ -71,6 +71,8 @@ class UringDriver final : public Driver {
   void on_completion(std::uint64_t data, std::int32_t result, std::uint32_t flags);
   void on_result(Operation& op, std::int32_t result, std::uint32_t flags);
   bool on_zero_copy(SendZeroCopyOp& op, std::int32_t& result, std::uint32_t flags);
+  std::int32_t begin(SendFileOp& op) noexcept;
+  void end(SendFileOp& op) noexcept;
   bool goes_on(SendFileOp& op, std::int32_t& result);
   void on_stopped(Operation& op, std::int32_t result);
   void finish(Operation& op, std::int32_t result, std::uint16_t buffer);
@@ -89,6 +91,7 @@ class UringDriver final : public Driver {
   kernel::Signals signals_;
   kernel::Reserve reserve_;
   bool signal_in_flight_ = false;
+  std::uint64_t splices_ = 0;     ///< SendFileOps in flight
   std::uint64_t in_flight_ = 0;
   std::uint64_t free_slots_ = ~std::uint64_t{0};  ///< bit n: slot n of the file table is free
   OpQueue slotless_;  ///< read_whole_file operations that wait for a slot
