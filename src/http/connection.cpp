@@ -176,8 +176,7 @@ void Connection::handler_threw() noexcept {
   log(LogLevel::error, line);
   ex_->close = true;
   if (ex_->answer != Exchange::Answer::open) {
-    cut_ = over_ = true;  // Cut off, so that the client does not take the part for the whole.
-    return;
+    return cut();
   }
   ex_->fields.clear();
   ex_->bad_field = false;
@@ -230,7 +229,7 @@ Task<> Connection::finish() {
     ex.out.append(ex.end_stream());
     if (ex.close) over_ = true;
   }
-  if (!ex.owned.empty() || !ex.shared.empty()) {
+  if ((!ex.owned.empty() || !ex.shared.empty()) && !cut_) {
     auto sent = co_await watch_.write(as_bytes(ex.out), patient);
     ex.out.clear();
     const ByteView body = ex.owned.empty() ? ex.shared.bytes() : as_bytes(ex.owned);
@@ -293,6 +292,11 @@ Task<> Connection::linger() {
 void Connection::stop() noexcept {
   stopping_ = true;
   if (!ex_ && !over_) watch_.interrupt(Errc::stopping);
+}
+
+void Connection::cut() noexcept {
+  cut_ = over_ = true;
+  ex_->out.clear();
 }
 
 void Connection::cancel() noexcept {

@@ -90,6 +90,10 @@ class Connection : public ListLink {
   void stop() noexcept;
   /// Ends the connection and its handler.
   void cancel() noexcept;
+  /// A part of an answer has left and the rest will not come: nothing more is sent, so that the
+  /// client does not take the part for the whole.
+  void cut() noexcept;
+  bool is_cut() const noexcept { return cut_; }
   std::string_view peer_address();
   bool secure() const noexcept { return peer_.secure; }
 
@@ -133,7 +137,7 @@ class Connection : public ListLink {
   bool stopping_ = false;
   bool over_ = false;            // Nothing more is parsed.
   bool must_linger_ = false;
-  bool cut_ = false;             // A handler threw inside its answer.
+  bool cut_ = false;             // A handler threw, or was cancelled, inside its answer.
 };
 
 /// "Date: ...\r\n", made once a second and only while answers are sent.

@@ -143,8 +143,30 @@ void Response::redirect(std::string_view location, int code) {
 std::uint64_t Response::body_size() const noexcept { return exchange_.body_size; }
 bool Response::started() const noexcept { return exchange_.answer != Exchange::Answer::open; }
 
+namespace {
+
+/// Cuts the connection when the frame is destroyed in the middle of a write.
+class InAnswer {
+ public:
+  explicit InAnswer(detail::Connection& connection) noexcept : connection_(&connection) {}
+  InAnswer(const InAnswer&) = delete;
+  ~InAnswer() {
+    if (connection_) connection_->cut();
+  }
+  Result<> end(Result<> how) noexcept {
+    connection_ = nullptr;
+    return how;
+  }
+
+ private:
+  detail::Connection* connection_;
+};
+
+}  // namespace
+
 Task<Result<>> Response::write(ByteView piece) {
   Exchange& ex = exchange_;
+  if (ex.connection->is_cut()) co_return Error(Errc::broken, "write");
   if (ex.answer == Exchange::Answer::open) ex.begin_stream();
   RONDO_ASSERT(ex.answer == Exchange::Answer::streaming || ex.bad_field,
                "write() after send() or switch_protocols()");
@@ -162,19 +184,21 @@ Task<Result<>> Response::write(ByteView piece) {
   if (!silent) ex.body_size += piece.size();
   const bool small = ex.out.size() + piece.size() + 2 <= limits::cork_block.value;
   if (!silent && small) ex.out.append(as_text(piece)).append(ex.chunked ? "\r\n" : "");
+  InAnswer in_answer(*ex.connection);
   if (!ex.out.empty()) {
     auto sent = co_await watch.write(rondo::as_bytes(ex.out), patience);
     ex.out.clear();
-    if (!sent) co_return sent;
+    if (!sent) co_return in_answer.end(sent);
   }
-  if (silent || small) co_return {};
+  if (silent || small) co_return in_answer.end({});
   auto sent = co_await watch.write(piece, patience);
   if (ex.chunked) ex.out.append("\r\n");
-  co_return sent;
+  co_return in_answer.end(sent);
 }
 
 Task<Result<>> Response::flush() {
   Exchange& ex = exchange_;
+  if (ex.connection->is_cut()) co_return Error(Errc::broken, "flush");
   if (ex.answer == Exchange::Answer::open) ex.begin_stream();
   const Duration patience = ex.connection->server().options.write_timeout;
   if (!ex.out.empty()) {
@@ -221,19 +245,20 @@ Task<Result<>> Response::send_file(int descriptor, std::uint64_t offset, std::ui
   net::Stream* socket = ex.connection->socket();
   if (!socket || length <= k_file_copied)
     co_return co_await copy_part(*this, descriptor, offset, length);
+  InAnswer in_answer(*ex.connection);
   auto sent = co_await flush();
   const Duration patience = ex.connection->server().options.write_timeout;
   while (sent && ex.length_left > 0) {
     const std::uint64_t piece = std::min(ex.length_left, k_file_piece);
     auto taken =
         co_await with_timeout(patience, net::send_file(*socket, descriptor, offset, piece));
-    if (taken && *taken == 0) co_return Error(Errc::truncated, "send_file");
-    if (!taken) co_return taken.error();
+    if (taken && *taken == 0) co_return in_answer.end(Error(Errc::truncated, "send_file"));
+    if (!taken) co_return in_answer.end(taken.error());
     offset += *taken;
     ex.length_left -= *taken;
     ex.body_size += *taken;
   }
-  co_return sent;
+  co_return in_answer.end(sent);
 }
 
 Upgraded Response::switch_protocols(std::string_view protocol) {

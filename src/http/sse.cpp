@@ -28,8 +28,9 @@ EventStream::EventStream(Response& response) : response_(response) {
 }
 
 Task<Result<>> EventStream::send(ServerEvent event) {
-  RONDO_ASSERT(is_one_line(event.event) && is_one_line(event.id),
-               "an event's type and id have no line breaks");
+  if (!is_one_line(event.event) || !is_one_line(event.id)) {
+    co_return Error(Errc::bad_message, "EventStream::send");
+  }
   std::string text;
   if (!event.id.empty()) put_lines(text, "id", event.id);
   if (!event.event.empty()) put_lines(text, "event", event.event);

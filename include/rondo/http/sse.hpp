@@ -20,7 +20,7 @@ namespace rondo::http {
 
 struct ServerEvent {
   std::string_view data = {};    ///< any lines
-  std::string_view event = {};   ///< its type; no line breaks (asserted, also in id)
+  std::string_view event = {};   ///< its type; one line, also the id
   std::string_view id = {};
   Duration retry = {};           ///< what the client waits before it reconnects; zero: not said
 };
@@ -30,8 +30,9 @@ class EventStream {
   /// Sets the answer's type and forbids caching; sends nothing yet.
   explicit EventStream(Response& response);
 
-  /// Sends an event. As Response::write, with the same errors; it leaves at the end of the
-  /// loop's iteration. One writer.
+  /// Sends an event. As Response::write, with the same errors; bad_message when `event` or `id`
+  /// has a line break or a NUL (nothing is sent). It leaves at the end of the loop's iteration.
+  /// One writer.
   Task<Result<>> send(ServerEvent event);
   /// Sends a comment line: keeps proxies from closing a silent stream.
   Task<Result<>> keep_alive();

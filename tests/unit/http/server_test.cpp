@@ -90,6 +90,31 @@ TEST(HttpServer, keepsAtMostPipelineMaxAnswersForAClientThatDoesNotRead) {
         }});
 }
 
+TEST(HttpServer, aWriteCancelledInItsMiddleCutsTheConnection) {
+  for (const bool has_length : {false, true}) {
+    http::Router router;
+    router.get("/", [&](Request&, Response& out) -> Task<> {
+      const std::string large(200'000, 'x');
+      if (has_length) out.content_length(large.size() + 5);
+      auto cut = co_await with_timeout(10ms, out.write(std::string_view(large)));
+      EXPECT_EQ(cut.error().code(), Errc::timed_out);
+      auto after = co_await out.write(std::string_view("after"));
+      EXPECT_EQ(after.error().code(), Errc::broken);
+    });
+    const Outcome outcome =
+        play({.router = std::move(router),
+              .pair = {.capacity = 1'000},
+              .client = [](ByteStream& peer, std::string&) -> Task<> {
+                (void)co_await peer.write_all(k_get);
+                (void)co_await peer.write_all(k_get);
+                co_await sleep_for(1s);
+              }});
+    EXPECT_EQ(count(outcome.heard, "200 OK"), 1) << "nothing follows half an answer";
+    EXPECT_FALSE(outcome.heard.ends_with("0\r\n\r\n"));
+    EXPECT_EQ(outcome.heard.find("after"), std::string::npos);
+  }
+}
+
 TEST(HttpServer, anEarlierAnswerDoesNotWaitForASlowHandler) {
   const Outcome outcome =
       play({.router = hello(), .client = [](ByteStream& peer, std::string& heard) -> Task<> {
@@ -333,6 +358,8 @@ TEST(HttpServer, sendsServerSentEvents) {
     http::EventStream events(out);
     (void)co_await events.send({.data = "a\nb", .event = "note", .id = "7", .retry = 2s});
     (void)co_await events.keep_alive();
+    auto bad = co_await events.send({.data = "x", .event = "two\nlines"});
+    EXPECT_EQ(bad.error().code(), Errc::bad_message);
   });
   const Outcome outcome = ask(std::move(router), std::string(k_get));
   EXPECT_NE(outcome.heard.find("id: 7\nevent: note\nretry: 2000\ndata: a\ndata: b\n\n"),
