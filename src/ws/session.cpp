@@ -259,15 +259,31 @@ Task<Result<>> Session::send(Opcode opcode, ByteView payload) {
   // From here on nothing else may get between head and payload.
   struct Large {
     Session& session;
+    bool cut = false;
     explicit Large(Session& s) noexcept : session(s) { session.sending_large_ = true; }
     ~Large() {
       session.sending_large_ = false;
-      session.flush_waiting();
+      if (cut) session.cut_off();
+      else session.flush_waiting();
     }
   } large(*this);
   auto sent = co_await watch_.write(head, options_.write_timeout);
-  if (sent) sent = co_await watch_.write(payload, options_.write_timeout);
+  if (!sent) co_return sent;
+  large.cut = true;
+  sent = co_await watch_.write(payload, options_.write_timeout);
+  large.cut = false;
   co_return sent;
+}
+
+/// A frame's head has left and its payload will not come: the peer would take whatever follows
+/// for it.
+void Session::cut_off() noexcept {
+  waiting_.clear();
+  waiting_bytes_ = 0;
+  close_sent_ = true;
+  end(Errc::broken);
+  upgraded_.stream.shutdown_write();
+  watch_.interrupt(Errc::broken);
 }
 
 void Session::flush_waiting() noexcept {

@@ -52,6 +52,7 @@ class Session : private rondo::detail::Timer, private rondo::detail::LoopHook {
   void answer_ping() noexcept;
   void tick() noexcept;
   void rearm(Duration after) noexcept;
+  void cut_off() noexcept;
   void flush_waiting() noexcept;
 
   http::Upgraded upgraded_;

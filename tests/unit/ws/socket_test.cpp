@@ -474,6 +474,22 @@ TEST(WsSocket, aFrameQueuedBesideALargeMessageComesAfterIt) {
   EXPECT_EQ(said.heard.messages[1], "small");
 }
 
+TEST(WsSocket, aLargeMessageCancelledBehindItsHeadEndsTheConnection) {
+  const Said said = meet(
+      [&](ws::Socket& socket) -> Task<> {
+        const std::string large(50'000, 'L');
+        auto cut = co_await with_timeout(10ms, socket.send_text(large));
+        EXPECT_EQ(cut.error().code(), Errc::timed_out);
+        EXPECT_EQ(socket.try_send(ws::encode_text("small")).error().code(), Errc::closed);
+        EXPECT_EQ((co_await socket.send_text("x")).error().code(), Errc::closed);
+        EXPECT_EQ((co_await socket.receive()).error().code(), Errc::broken);
+      },
+      [](ByteStream&, std::string&) -> Task<> { co_await sleep_for(1s); }, {},
+      {.capacity = 8'192});
+  EXPECT_TRUE(said.heard.messages.empty());
+  EXPECT_EQ(said.heard.close_code, 0);
+}
+
 TEST(WsSocket, aSoftStopSends1001AndEndsTheSession) {
   Ended ended;
   const Said said = meet([&](ws::Socket& socket) -> Task<> { co_await echo(socket, ended); },
