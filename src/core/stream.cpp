@@ -45,6 +45,7 @@ void ByteStream::each_unread(F&& use) const noexcept {
 }
 
 Loan Loan::of_size(std::size_t size) {
+  RONDO_ASSERT(size <= UINT32_MAX, "a loan has less than 4 GiB: take several");
   Loan loan;
   loan.data_ = static_cast<std::byte*>(::operator new(size));
   loan.size_ = static_cast<std::uint32_t>(size);
@@ -124,7 +125,9 @@ UntilAwaiter::UntilAwaiter(ByteStream& s, std::string_view what, std::size_t lim
                           self.stream.ended();
                  }),
       delimiter(what),
-      max(std::min<std::size_t>(limit, limits::unread_max.value)) {
+      max(limit) {
+  RONDO_ASSERT(max <= limits::unread_max.value,
+               "a stream holds limits::unread_max bytes: read() longer ones in pieces");
   RONDO_ASSERT(!delimiter.empty(), "read_until needs a delimiter of at least one byte");
 }
 

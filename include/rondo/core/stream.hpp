@@ -73,7 +73,7 @@ class [[nodiscard]] Loan {
     loan.buffer_ = buffer;
     return loan;
   }
-  /// A loan of memory of its own of `size` bytes, to be filled through writable().
+  /// A loan of memory of its own of `size` bytes (under 4 GiB), to be filled through writable().
   static Loan of_size(std::size_t size);
 
  private:
@@ -242,7 +242,8 @@ class ByteStream {
   detail::ReadSome read_some(ByteSpan into) noexcept { return {*this, into}; }
 
   /// Reads up to and with the next LF.
-  /// - **Completes** when a line is there, at end of stream, or when `max` bytes hold none.
+  /// - **Completes** when a line is there, at end of stream, or when `max` bytes (at most
+  ///   limits::unread_max) hold none.
   /// - **Returns** the line with its LF; without one only at the end of the stream; empty when
   ///   nothing is left. **Errors** too_large (nothing is consumed); the transport's.
   /// - **Cancel** consumes nothing. **Lifetime** as read(). **Concurrency** one reader.
