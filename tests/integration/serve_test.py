@@ -32,8 +32,14 @@ class Serve(unittest.TestCase):
     def start(self, *options):
         self.server = subprocess.Popen([PROGRAM, "serve", self.folder.name, "--listen", "127.0.0.1:0", *options],
                                        stdout=subprocess.PIPE, text=True)
-        self.addCleanup(self.server.stdout.close)
+        self.addCleanup(self.end)
         self.url = re.match(r"ready on (https?://\S+)", self.server.stdout.readline()).group(1)
+
+    def end(self):
+        if self.server.poll() is None:  # The test has failed before its stop().
+            self.server.kill()
+            self.server.wait()
+        self.server.stdout.close()
 
     def stop(self):
         self.server.send_signal(signal.SIGTERM)
@@ -49,7 +55,7 @@ class Serve(unittest.TestCase):
         self.assertEqual(self.curl("/"), b"<p>home</p>")
         listing = self.curl("/docs/").decode()
         self.assertIn('href="./a%20%3Cb%3E.txt">a &lt;b&gt;.txt<', listing)
-        self.assertNotIn("hidden", listing)
+        self.assertNotIn(".hidden", listing)
         self.assertEqual(self.curl("/docs/a%20%3Cb%3E.txt", "-r", "5-8"), b"text")
         self.assertIn(b"404", self.curl("/docs/.hidden", "-o", "/dev/null", "-w", "%{http_code}"))
         outside = self.curl("/../../../../etc/passwd", "--path-as-is", "-o", "/dev/null", "-w", "%{http_code}")
@@ -115,7 +121,7 @@ class Serve(unittest.TestCase):
             return subprocess.run([PROGRAM, "serve", *arguments], capture_output=True, text=True, timeout=30)
         missing = run("/nowhere")
         self.assertEqual(missing.returncode, 1)
-        self.assertRegex(missing.stderr, r"^rondo serve: .*/nowhere.*no such file.*\n$")
+        self.assertRegex(missing.stderr, r"^rondo serve: .*/nowhere.*No such file.*\n$")
         self.assertEqual(run("a", "b").returncode, 2)
         self.assertEqual(run("--tls-cert", "x").returncode, 2)
         self.start()
