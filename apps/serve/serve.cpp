@@ -45,7 +45,8 @@ void add_options(cli::Options& options, ServeOptions& serve) {
   options.flag("--spa", serve.spa, "index.html for every path without a file");
   options.flag("--live", serve.live, "pages reload by themselves when a file has changed");
   options.flag("--hidden", serve.hidden, "also names that begin with a dot");
-  options.text("--access-log", "FILE", serve.access_log, "a line for each answer; - : standard output");
+  options.text("--access-log", "FILE", serve.access_log,
+               "a line for each answer; - : standard output");
 }
 
 Result<> check(ServeOptions& serve, const cli::Arguments& rest) {
@@ -171,11 +172,14 @@ Task<> serve_site(Site& site, tcp::Listener& listener, std::optional<tls::Contex
   co_await with_scope([&](Scope& logging) -> Task<> {
     if (lines) {
       logging.start(Named{"access log"}, [](AccessLog& at) -> Task<> {
-        if (auto written = co_await at.run(); !written) log(LogLevel::error, written.error().message());
+        auto written = co_await at.run();
+        if (!written) log(LogLevel::error, written.error().message());
       }, std::ref(*lines));
     }
     co_await with_scope([&](Scope& others) -> Task<> {
-      if (options.live) others.start(Named{"watcher"}, [](Site& at) { return at.watch(); }, std::ref(site));
+      if (options.live) {
+        others.start(Named{"watcher"}, [](Site& at) { return at.watch(); }, std::ref(site));
+      }
       if (tls) others.start(Named{"certificates"}, reload_at_hang_up, *tls);
       const std::string line = (tls ? "ready on https://" : "ready on http://") +
                                listener.local().to_string() + "\n";
