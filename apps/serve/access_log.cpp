@@ -44,8 +44,8 @@ Task<Result<std::unique_ptr<AccessLog>>> AccessLog::open(std::string path) {
 void AccessLog::note(const http::Request& request, const http::Response& response) {
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(
       loop().wall_time().time_since_epoch());
-  const std::string time =
-      fmt::format("{:%d/%b/%Y:%H:%M:%S +0000}", fmt::gmtime(static_cast<std::time_t>(seconds.count())));
+  const std::tm utc = fmt::gmtime(static_cast<std::time_t>(seconds.count()));
+  const std::string time = fmt::format("{:%d/%b/%Y:%H:%M:%S +0000}", utc);
   std::string line = log_line(request.peer(), time, request.method_text(), request.target(),
                               response.status(), response.body_size());
   if (missed_ > 0) line += fmt::format(" ({} lines before this one are missing)", missed_);

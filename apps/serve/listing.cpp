@@ -6,18 +6,20 @@
 
 #include <algorithm>
 
+#include "cli/text.hpp"
 #include "rondo/proto/url.hpp"
 
 namespace rondo::serve {
 namespace {
 
-// The colours and measures of web/ui/tokens.css; a page without a script and without a font to load.
+// The colours and measures of web/ui/tokens.css; no script, and no font to load.
 constexpr std::string_view k_style = R"(
 :root { color-scheme: light dark; }
 body { margin: 0; font: 15px/22px system-ui, sans-serif;
   background: light-dark(#fbfaf7, #141516); color: light-dark(#1c1b19, #ecebe8); }
 main { max-width: 920px; margin: 0 auto; padding: 32px 20px 64px; }
-h1 { font-size: 18px; line-height: 24px; font-weight: 600; margin: 0 0 16px; overflow-wrap: anywhere; }
+h1 { font-size: 18px; line-height: 24px; font-weight: 600; margin: 0 0 16px;
+  overflow-wrap: anywhere; }
 h1 a { color: inherit; text-decoration: none; }
 h1 a:hover { text-decoration: underline; }
 h1 span { color: light-dark(#6b6862, #9a9891); padding: 0 4px; font-weight: 400; }
@@ -27,10 +29,12 @@ td, th { padding: 8px 12px; text-align: left; border-top: 1px solid light-dark(#
 tr:first-child td, tr:first-child th { border-top: 0; }
 th { font-weight: 500; font-size: 13px; color: light-dark(#6b6862, #9a9891); }
 td:first-child { width: 99%; }
-td a { display: block; color: light-dark(#3b5bdb, #8ea6ff); text-decoration: none; overflow-wrap: anywhere; }
+td a { display: block; color: light-dark(#3b5bdb, #8ea6ff); text-decoration: none;
+  overflow-wrap: anywhere; }
 td a:hover, td a:focus-visible { text-decoration: underline; }
 tbody tr:hover { background: light-dark(#f4f2ec, #212426); }
-.size, .time { white-space: nowrap; color: light-dark(#6b6862, #9a9891); font-variant-numeric: tabular-nums; }
+.size, .time { white-space: nowrap; color: light-dark(#6b6862, #9a9891);
+  font-variant-numeric: tabular-nums; }
 .size { text-align: right; }
 .empty { color: light-dark(#6b6862, #9a9891); }
 @media (max-width: 560px) { .time { display: none; } }
@@ -44,7 +48,7 @@ std::string crumbs(std::string_view path) {
     const std::size_t end = std::min(path.find('/'), path.size());
     const std::string_view name = path.substr(0, end);
     link += proto::percent_encode(name) + "/";
-    text += fmt::format(R"(<span>/</span><a href="{}">{}</a>)", link, escape_html(name));
+    text += fmt::format(R"(<span>/</span><a href="{}">{}</a>)", link, cli::escape_html(name));
     path.remove_prefix(std::min(end + 1, path.size()));
   }
   return text;
@@ -55,38 +59,14 @@ std::string row(const ListedEntry& entry) {
   const auto seconds = static_cast<std::time_t>(entry.modified_ns / 1'000'000'000);
   const std::string time = fmt::format("{:%Y-%m-%d %H:%M}", fmt::gmtime(seconds));
   return fmt::format(
-      R"(<tr><td><a href="./{}{}">{}{}</a></td><td class="size">{}</td><td class="time"><time>{}</time></td></tr>)"
+      R"(<tr><td><a href="./{}{}">{}{}</a></td><td class="size">{}</td>)"
+      R"(<td class="time"><time>{}</time></td></tr>)"
       "\n",
-      proto::percent_encode(entry.name), slash, escape_html(entry.name), slash,
-      entry.is_folder ? "" : readable_size(entry.size), time);
+      proto::percent_encode(entry.name), slash, cli::escape_html(entry.name), slash,
+      entry.is_folder ? "" : cli::readable_size(entry.size), time);
 }
 
 }  // namespace
-
-std::string escape_html(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
-
-std::string readable_size(std::uint64_t bytes) {
-  if (bytes < 1'000) return fmt::format("{} B", bytes);
-  auto value = static_cast<double>(bytes);
-  std::string_view units[] = {"B", "KB", "MB", "GB", "TB", "PB"};
-  std::size_t unit = 0;
-  for (; value >= 999.5 && unit + 1 < std::size(units); ++unit) value /= 1'000;
-  return value < 9.95 ? fmt::format("{:.1f} {}", value, units[unit])
-                      : fmt::format("{:.0f} {}", value, units[unit]);
-}
 
 std::string listing_page(std::string_view path, std::vector<ListedEntry> entries) {
   std::ranges::sort(entries, [](const ListedEntry& a, const ListedEntry& b) {
@@ -94,7 +74,9 @@ std::string listing_page(std::string_view path, std::vector<ListedEntry> entries
   });
   std::string rows;
   if (!path.empty())
-    rows += "<tr><td><a href=\"../\">..</a></td><td class=\"size\"></td><td class=\"time\"></td></tr>\n";
+    rows +=
+        "<tr><td><a href=\"../\">..</a></td><td class=\"size\"></td>"
+        "<td class=\"time\"></td></tr>\n";
   for (const ListedEntry& entry : entries) rows += row(entry);
   if (rows.empty()) rows = "<tr><td class=\"empty\" colspan=\"3\">Nothing is in here.</td></tr>\n";
   return fmt::format(
@@ -102,9 +84,10 @@ std::string listing_page(std::string_view path, std::vector<ListedEntry> entries
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
       "<title>/{0}</title><style>{1}</style></head>\n<body><main><h1>{2}</h1>\n"
       "<table><thead><tr><th scope=\"col\">Name</th><th scope=\"col\" class=\"size\">Size</th>"
-      "<th scope=\"col\" class=\"time\">Changed (UTC)</th></tr></thead>\n<tbody>\n{3}</tbody></table>\n"
+      "<th scope=\"col\" class=\"time\">Changed (UTC)</th></tr></thead>\n"
+      "<tbody>\n{3}</tbody></table>\n"
       "</main></body></html>\n",
-      escape_html(path), k_style, crumbs(path), rows);
+      cli::escape_html(path), k_style, crumbs(path), rows);
 }
 
 }  // namespace rondo::serve

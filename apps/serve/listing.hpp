@@ -20,9 +20,4 @@ struct ListedEntry {
 /// `path` below the folder served: "" or "a/b/". Sorts the entries.
 std::string listing_page(std::string_view path, std::vector<ListedEntry> entries);
 
-/// Text for HTML: & < > " ' as entities.
-std::string escape_html(std::string_view text);
-/// "812 B", "4.1 KB", "18 MB".
-std::string readable_size(std::uint64_t bytes);
-
 }  // namespace rondo::serve

@@ -41,7 +41,7 @@ void add_options(cli::Options& options, ServeOptions& serve) {
                "over https: a certificate and those that sign it, PEM; read again at SIGHUP");
   options.text("--tls-key", "FILE", serve.tls_key, "its key, PEM");
   options.flag("--no-list", serve.no_list, "folders without an index.html are not listed");
-  options.flag("--compress", serve.compress, "text is packed by gzip for who takes it");
+  options.flag("--compress", serve.compress, "text is packed (br, zstd, gzip) for who takes it");
   options.flag("--spa", serve.spa, "index.html for every path without a file");
   options.flag("--live", serve.live, "pages reload by themselves when a file has changed");
   options.flag("--hidden", serve.hidden, "also names that begin with a dot");
@@ -217,13 +217,13 @@ std::string serve_help() {
   cli::Options options(k_command, "RONDO_SERVE_");
   add_options(options, serve);
   return "rondo serve [DIR]: a folder over HTTP\n\n"
-         "  rondo serve                                  this folder on http://127.0.0.1:8000\n"
-         "  rondo serve dist --spa --live                while one works on a page\n"
-         "  rondo serve /srv --listen 0.0.0.0:443 --tls-cert site.pem --tls-key site.key --compress\n\n"
+         "  rondo serve                       this folder on http://127.0.0.1:8000\n"
+         "  rondo serve dist --spa --live     while one works on a page\n"
+         "  rondo serve /srv --compress --listen 0.0.0.0:443 --tls-cert a.pem --tls-key a.key\n\n"
          "options\n" +
          options.help() +
-         "\nFiles with .br, .zst or .gz beside them are sent packed to who takes it. Nothing outside\n"
-         "of the folder is sent, whatever a path or a symbolic link says.\n";
+         "\nFiles with .br, .zst or .gz beside them are sent packed to who takes it. Nothing\n"
+         "outside of the folder is sent, whatever a path or a symbolic link says.\n";
 }
 
 int run_serve(const cli::Arguments& arguments) {

@@ -215,16 +215,10 @@ std::string_view Answer::url() const noexcept { return exchange_->target.url; }
 std::size_t Answer::redirects() const noexcept { return exchange_->redirects; }
 const ClientTimings& Answer::timings() const noexcept { return exchange_->timings; }
 
+bool Answer::was_packed() const noexcept { return exchange_->unpacking.has_value(); }
+
 Task<Result<ByteView>> Answer::read() {
-  Result<ByteView> piece = ByteView();
-  while (!exchange_->next_piece(piece)) {
-    const Duration patience = exchange_->client.options.body_timeout;
-    if (auto got = co_await exchange_->receive(patience, "http body"); !got) {
-      exchange_->fail();
-      co_return got.error();
-    }
-  }
-  co_return piece;
+  return exchange_->unpacking ? exchange_->read_unpacked() : exchange_->read_piece();
 }
 
 Task<Result<std::string>> Answer::read_all(std::size_t max) {

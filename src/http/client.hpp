@@ -17,6 +17,7 @@
 #include "rondo/core/semaphore.hpp"
 #include "rondo/core/stream.hpp"
 #include "rondo/http/client.hpp"
+#include "rondo/proto/compress.hpp"
 #include "rondo/proto/http1.hpp"
 #include "rondo/tls/stream.hpp"
 
@@ -69,7 +70,7 @@ struct ClientState {
   Task<Result<Answer>> attempt(const ClientRequest& request, const Target& target);
   Task<Result<Owned<ClientConnection>>> connect(const Target& target, ClientTimings& timings,
                                                 TimePoint began);
-  Task<Result<Owned<Transport>>> reach(const Target& target);
+  Task<Result<Owned<Transport>>> reach(const Target& target, TimePoint& resolved_at);
   Task<Result<>> open_tunnel(ByteStream& proxy, const Target& target);
   Owned<ClientConnection> take_idle(Origin& origin);
   void give_back(Origin& origin, Owned<ClientConnection> connection);
@@ -85,6 +86,15 @@ struct ClientState {
   ClientStatistics statistics;
 };
 
+/// Unpacks an answer's body while it is read.
+struct Unpacking {
+  explicit Unpacking(proto::Coding coding) : unpacker(coding) {}
+  proto::Unpacker unpacker;
+  ByteView input = {};        ///< received, not unpacked yet
+  std::string room = {};      ///< of the piece that was handed out
+  std::uint64_t size = 0;     ///< unpacked so far
+};
+
 /// What one request holds; with its Answer from the head on.
 struct ClientExchange {
   ClientExchange(ClientState& of, const Target& to);
@@ -97,6 +107,8 @@ struct ClientExchange {
   /// False: more input is needed.
   bool next_piece(Result<ByteView>& piece);
   Task<Result<>> receive(Duration patience, const char* phase);
+  Task<Result<ByteView>> read_piece();
+  Task<Result<ByteView>> read_unpacked();
   void end_body() noexcept;
   void fail() noexcept;
 
@@ -108,8 +120,10 @@ struct ClientExchange {
   std::optional<Semaphore::Permit> origin_place;
   Owned<ClientConnection> connection;
   proto::ResponseHead head;   ///< a copy: the connection may serve others before the answer goes
+  std::optional<Unpacking> unpacking;
   ClientTimings timings;
   std::size_t redirects = 0;
+  bool may_unpack = false;    ///< it was we who asked for a packed answer
   bool head_received = false;
   bool any_received = false;  ///< at least a byte of an answer: nothing is repeated after it
   bool sent_all = false;

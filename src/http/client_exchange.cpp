@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t k_head_room = 40'000;  // More than http_head_max: what a server may refuse.
 constexpr std::size_t k_write_at_once = 65'536;
+constexpr std::size_t k_unpacked_piece = 65'536;
 
 Origin& origin_of(ClientState& client, const std::string& name) {
   auto [at, fresh] = client.origins.try_emplace(name, client.options.per_origin_max);
@@ -71,6 +72,9 @@ Task<Result<>> ClientExchange::write(const ClientRequest& request) {
   if (!options.user_agent.empty() && !has_field(request, "User-Agent"))
     out.field("User-Agent", options.user_agent);
   if (!has_field(request, "Accept")) out.field("Accept", "*/*");
+  may_unpack = options.unpack && !has_field(request, "Accept-Encoding") &&
+               !has_field(request, "Range");
+  if (may_unpack) out.field("Accept-Encoding", "gzip, br, zstd");
   if (forwarded && !options.proxy_authorization.empty())
     out.field("Proxy-Authorization", options.proxy_authorization);
   for (const Header& field : request.headers) out.field(field.name, field.value);
@@ -165,6 +169,8 @@ Task<Result<>> ClientExchange::read_head() {
   }
   head = connection->parser.head();
   head_received = true;
+  const auto coding = proto::coding_of(head.get("Content-Encoding"));
+  if (coding && may_unpack && head.has_body()) unpacking.emplace(*coding);
   co_return Result<>();
 }
 
@@ -191,6 +197,40 @@ Task<Result<>> ClientExchange::exchange(const ClientRequest& request) {
   // The reason that the server could not answer may be ours.
   if (!sent && !any_received) co_return sent;
   co_return heard;
+}
+
+Task<Result<ByteView>> ClientExchange::read_piece() {
+  Result<ByteView> piece = ByteView();
+  while (!next_piece(piece)) {
+    auto got = co_await receive(client.options.body_timeout, "http body");
+    if (got) continue;
+    fail();
+    co_return got.error();
+  }
+  co_return piece;
+}
+
+Task<Result<ByteView>> ClientExchange::read_unpacked() {
+  Unpacking& body = *unpacking;
+  while (true) {
+    body.room.resize(k_unpacked_piece);
+    const auto room = std::as_writable_bytes(std::span(body.room));
+    auto size = body.unpacker.next(body.input, room);
+    if (size) body.size += *size;
+    if (size && body.size > client.options.unpacked_max) size = Error(Errc::too_large, "unpack");
+    if (!size) {
+      fail();
+      co_return Error(size.error().code(), "http body", target.url);
+    }
+    if (*size > 0) co_return ByteView(room).first(*size);
+    auto piece = co_await read_piece();
+    if (!piece) co_return piece.error();
+    if (piece->empty()) {
+      if (body.unpacker.at_end()) co_return ByteView();
+      co_return Error(Errc::truncated, "http body", target.url);
+    }
+    body.input = *piece;
+  }
 }
 
 void ClientExchange::end_body() noexcept {

@@ -153,13 +153,15 @@ void ClientState::leave(const std::string& name) noexcept {
 
 // ---- New connections
 
-Task<Result<Owned<Transport>>> ClientState::reach(const Target& target) {
+Task<Result<Owned<Transport>>> ClientState::reach(const Target& target,
+                                                    TimePoint& resolved_at) {
   if (!options.unix_path.empty()) {
     auto made = co_await unix_stream::connect(options.unix_path);
     if (!made) co_return made.error();
     co_return transport_of(std::move(*made));
   }
-  auto made = co_await tcp::connect(target.proxy.empty() ? target.address : target.proxy);
+  auto made = co_await tcp::connect(target.proxy.empty() ? target.address : target.proxy,
+                                    {.resolved_at = &resolved_at});
   if (!made) co_return made.error();
   Owned<Transport> transport = transport_of(std::move(*made));
   if (target.proxy.empty() || !target.secure) co_return std::move(transport);
@@ -202,12 +204,14 @@ Task<Result<Owned<ClientConnection>>> ClientState::connect(const Target& target,
                                                            ClientTimings& timings,
                                                            TimePoint began) {
   if (statistics.connections >= options.connections_max) evict_oldest();
-  auto reached = co_await with_timeout(options.connect_timeout, reach(target));
+  TimePoint resolved_at = began;
+  auto reached = co_await with_timeout(options.connect_timeout, reach(target, resolved_at));
   if (!reached) {
     if (reached.error() == Errc::timed_out)
       co_return Error(Errc::timed_out, "http connect", target.address);
     co_return reached.error();
   }
+  timings.resolved = resolved_at - began;
   timings.connected = now() - began;
   Owned<Transport> transport = std::move(*reached);
   if (target.secure) {

@@ -19,12 +19,23 @@ namespace rondo::http {
 
 namespace {
 
-struct Coding {
-  std::string_view name;    ///< in Accept-Encoding and Content-Encoding
+using proto::Coding;
+
+struct Packed {
+  Coding coding;
   std::string_view ending;  ///< of the file beside
 };
 /// Best first: what takes the least bytes.
-constexpr Coding k_codings[] = {{"br", ".br"}, {"zstd", ".zst"}, {"gzip", ".gz"}};
+constexpr Packed k_packed[] = {
+    {Coding::brotli, ".br"}, {Coding::zstd, ".zst"}, {Coding::gzip, ".gz"}};
+
+/// What the client takes of what we make, if anything.
+std::optional<Coding> best_for(const proto::RequestHead& head) noexcept {
+  for (const Packed& each : k_packed) {
+    if (accepts(head, proto::name_of(each.coding))) return each.coding;
+  }
+  return std::nullopt;
+}
 
 bool is_hidden(std::string_view path) noexcept {
   return path.starts_with('.') || path.find("/.") != std::string_view::npos;
@@ -99,6 +110,7 @@ struct StaticFiles::State {
   Task<> send(Request& request, Response& response, std::string name, Opened found);
   Task<> send_page(Request& request, Response& response, Opened found);
   Task<std::optional<SharedBytes>> pack(const Request& request, std::string_view type,
+                                        Coding coding,
                                         std::string etag, Opened& found);
 
   fs::Directory root;
@@ -149,17 +161,17 @@ Task<> StaticFiles::State::send_page(Request&, Response& response, Opened found)
 
 /// The file packed, from what is kept or anew; nothing when it goes out as it is.
 Task<std::optional<SharedBytes>> StaticFiles::State::pack(const Request& request,
-                                                          std::string_view type, std::string etag,
+                                                          std::string_view type, Coding coding,
+                                                          std::string etag,
                                                           Opened& found) {
   const std::uint64_t size = found.about.size;
   const bool wanted = options.compress && is_text(type) && size >= k_packed_min &&
-                      size <= k_packed_max && !request.head().has("Range") &&
-                      accepts(request.head(), "gzip");
+                      size <= k_packed_max && !request.head().has("Range");
   if (!wanted) co_return std::nullopt;
   if (const SharedBytes* before = kept.find(etag)) co_return *before;
   auto text = co_await found.file.read_to_end(k_packed_max);
   if (!text) co_return std::nullopt;
-  auto made = co_await run_cpu([&] { return proto::gzip(*text); });
+  auto made = co_await run_cpu([&] { return proto::pack(coding, *text); });
   if (!made || made->size() >= size) co_return std::nullopt;
   SharedBytes bytes = SharedBytes::copy(*made);
   kept.put(std::move(etag), bytes);
@@ -172,22 +184,23 @@ Task<> StaticFiles::State::send(Request& request, Response& response, std::strin
   if (!options.append_html.empty() && type.starts_with("text/html"))
     co_return co_await send_page(request, response, std::move(found));
   std::string_view coding;
-  for (const Coding& each : k_codings) {
-    if (!options.precompressed || !accepts(request.head(), each.name)) continue;
+  for (const Packed& each : k_packed) {
+    if (!options.precompressed || !accepts(request.head(), proto::name_of(each.coding))) continue;
     auto packed = co_await find(name + std::string(each.ending));
     if (!packed || packed->about.type != fs::FileType::regular) continue;
     found = std::move(*packed);
-    coding = each.name;
+    coding = proto::name_of(each.coding);
     break;
   }
   Representation what = representation_of(found.about, coding);
   std::optional<SharedBytes> made;
-  if (coding.empty()) {
-    const Representation other = representation_of(found.about, "gzip");
-    made = co_await pack(request, type, other.etag, found);
+  const auto best = coding.empty() ? best_for(request.head()) : std::nullopt;
+  if (best) {
+    const Representation other = representation_of(found.about, proto::name_of(*best));
+    made = co_await pack(request, type, *best, other.etag, found);
     if (made) {
       what = other;
-      coding = "gzip";
+      coding = proto::name_of(*best);
     }
   }
   char date[proto::k_http_date_size];

@@ -77,11 +77,13 @@ Task<> attempt(Race& race, Endpoint where) {
   race.changed.set();
 }
 
+/// No address was tried yet.
+bool is_first(const Race& race) noexcept { return race.running == 0 && race.failures.empty(); }
+
 /// The earliest instant at which the next address may be tried.
 TimePoint may_start_at(const Race& race, const ConnectOptions& options) {
   const bool v6_may_come = race.asking_v6 && race.v6.empty();
-  const bool is_first = race.running == 0 && race.failures.empty();
-  if (!v6_may_come || !is_first) return race.next_attempt;
+  if (!v6_may_come || !is_first(race)) return race.next_attempt;
   return std::max(race.next_attempt, deadline_after(race.v4_known_at, options.resolution_delay));
 }
 
@@ -93,6 +95,7 @@ Task<> run_race(Race& race, const ConnectOptions& options, Scope& scope) {
       until = may_start_at(race, options);
       if (until <= now) {
         race.next_attempt = deadline_after(now, options.attempt_delay);
+        if (is_first(race) && options.resolved_at) *options.resolved_at = now;
         ++race.running;
         scope.start(attempt, std::ref(race), race.take_next());
         continue;
@@ -125,6 +128,7 @@ Task<Result<Stream>> connect(std::string host_and_port, ConnectOptions options) 
   if (!where) co_return where.error();
   if (Endpoint::ip(where->host, where->port)) {
     const auto one = co_await net::resolve(where->host, where->port, options.family).or_return();
+    if (options.resolved_at) *options.resolved_at = Loop::current().now();
     co_return co_await connect(one.front());
   }
   Race race;

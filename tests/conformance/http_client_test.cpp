@@ -14,6 +14,7 @@
 #include "rondo/core/when.hpp"
 #include "rondo/http/client.hpp"
 #include "rondo/http/server.hpp"
+#include "rondo/proto/compress.hpp"
 #include "rondo/tls/stream.hpp"
 
 namespace rondo::testing {
@@ -62,9 +63,10 @@ class HttpClient : public EveryDriver {
  protected:
   using Body = std::function<Task<>(std::string url)>;
   /// Runs `body("http://127.0.0.1:PORT")` beside the library's server.
-  void beside_server(Body body) {
+  void beside_server(Body body) { beside_router(pages(), std::move(body)); }
+  void beside_router(http::Router router, Body body) {
     run([&]() -> Task<> {
-      http::Server server(pages());
+      http::Server server(std::move(router));
       auto listener = tcp::listen({.address = "127.0.0.1:0"}).or_throw();
       co_await with_scope([&](Scope& scope) -> Task<> {
         scope.start([&]() -> Task<> { (void)co_await server.run(listener); });
@@ -109,6 +111,56 @@ Task<std::string> text_of(Client& client, std::string url) {
   if (!answer) co_return "error: " + answer.error().message();
   auto body = co_await answer->read_all();
   co_return body ? *body : "error: " + body.error().message();
+}
+
+TEST_P(HttpClient, a_packed_answer_is_unpacked_while_it_is_read) {
+  using proto::Coding;
+  std::string text;
+  for (int i = 0; i < 40'000; ++i) text += std::to_string(i);
+  static std::string sent;
+  static std::string coding;
+  static bool asked;
+  http::Router router;
+  router.get("/", [](http::Request& in, http::Response& out) {
+    asked = in.header("Accept-Encoding") == "gzip, br, zstd";
+    out.header("Content-Encoding", coding);
+    out.send(sent);
+  });
+  beside_router(std::move(router), [&](std::string url) -> Task<> {
+    Client client;
+    for (const Coding each : {Coding::gzip, Coding::brotli, Coding::zstd}) {
+      sent = proto::pack(each, text).or_throw();
+      coding = proto::name_of(each);
+      auto answer = co_await client.get(url).or_throw();
+      EXPECT_TRUE(asked);
+      EXPECT_TRUE(answer.was_packed());
+      EXPECT_EQ((co_await answer.read_all()).or_throw(), text) << coding;
+    }
+    EXPECT_EQ(client.statistics().opened, 1u) << "the connection goes on after each";
+
+    auto whole = co_await client.get(url).or_throw();
+    EXPECT_EQ((co_await whole.read_all(1'000)).error().code(), Errc::too_large);
+    Client careful({.unpacked_max = 100'000});
+    auto bomb = co_await careful.get(url).or_throw();
+    EXPECT_EQ((co_await bomb.read_all()).error().code(), Errc::too_large);
+
+    sent.resize(sent.size() / 2);
+    auto cut = co_await client.get(url).or_throw();
+    EXPECT_EQ((co_await cut.read_all()).error().code(), Errc::truncated);
+    sent = "no zstd at all";
+    auto wrong = co_await client.get(url).or_throw();
+    EXPECT_EQ((co_await wrong.read_all()).error().code(), Errc::bad_message);
+
+    for (const http::Header& own : {http::Header{"Accept-Encoding", "zstd"},
+                                    http::Header{"Range", "bytes=0-"}}) {
+      auto raw = (co_await client.send({.url = url, .headers = {own}})).or_throw();
+      EXPECT_FALSE(raw.was_packed());
+      EXPECT_EQ((co_await raw.read_all()).or_throw(), sent);
+    }
+    coding = "rot13";
+    auto other = co_await client.get(url).or_throw();
+    EXPECT_EQ((co_await other.read_all()).or_throw(), sent);
+  });
 }
 
 TEST_P(HttpClient, gets_a_page_and_uses_the_connection_again) {
@@ -527,6 +579,7 @@ TEST_P(HttpClient, speaks_tls_with_a_server_and_believes_no_stranger) {
       EXPECT_EQ((co_await large.read_all()).or_throw().size(), 100'000u);
       EXPECT_EQ(client.statistics().opened, 1u);
       EXPECT_TRUE(large.timings().reused);
+      EXPECT_EQ(large.timings().resolved, Duration::zero());
       Client stranger({.retries_max = 0});
       EXPECT_EQ((co_await stranger.get(url)).error(), Errc::untrusted);
       // Somebody who never says a word holds nobody up: a stop ends the handshake.

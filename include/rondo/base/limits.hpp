@@ -196,6 +196,9 @@ inline constexpr Limit http_answer_timeout{"http_answer_timeout", 30'000, "ms", 
                                            "the head of an answer must be complete"};
 inline constexpr Limit http_answer_max{"http_answer_max", 67'108'864, "bytes", AtLimit::reject,
                                        "an answer's body that is read whole"};
+inline constexpr Limit http_unpacked_max{"http_unpacked_max", 1'073'741'824, "bytes",
+                                         AtLimit::reject,
+                                         "what a client unpacks of one answer's body"};
 inline constexpr Limit ws_message_max{"ws_message_max", 1'048'576, "bytes", AtLimit::close,
                                       "one WebSocket message over all its fragments: 1009"};
 inline constexpr Limit ws_queue_max{"ws_queue_max", 262'144, "bytes", AtLimit::reject,

@@ -70,6 +70,10 @@ struct ClientOptions {
   Duration keep_alive = std::chrono::milliseconds(limits::http_keep_alive.value);
   std::size_t head_max = limits::http_head_max.value;
   std::size_t fields_max = limits::http_fields_max.value;
+  /// Asks for packed answers (gzip, br, zstd) and unpacks them while they are read: at most
+  /// unpacked_max bytes of each. Not for requests that have an Accept-Encoding or a Range.
+  bool unpack = true;
+  std::uint64_t unpacked_max = limits::http_unpacked_max.value;
   /// Sent as User-Agent; empty: none.
   std::string user_agent = "rondo";
   /// Requests whose URL has no scheme are for this one: "https://api.example.org/v1/".
@@ -102,7 +106,8 @@ struct ClientRequest {
 /// When each phase of the last attempt ended, from the beginning of send(); zero: there was none.
 struct ClientTimings {
   Duration queued = Duration::zero();     ///< a connection was free, or could be made
-  Duration connected = Duration::zero();  ///< resolved and connected
+  Duration resolved = Duration::zero();   ///< an address of the host, or of the proxy, is known
+  Duration connected = Duration::zero();
   Duration secured = Duration::zero();    ///< TLS
   Duration sent = Duration::zero();       ///< the request was accepted
   Duration head = Duration::zero();       ///< the answer's head is there
@@ -130,12 +135,16 @@ class [[nodiscard]] Answer {
   std::string_view url() const noexcept;
   std::size_t redirects() const noexcept;
   const ClientTimings& timings() const noexcept;
+  /// The body was packed on its way: Content-Length and ETag of the head are those of the packed
+  /// one.
+  bool was_packed() const noexcept;
 
   /// Waits for the next piece of the body.
   /// - **Completes** when a piece is there, at the body's end, or on an error. **Returns** 1..n
   ///   bytes, valid until the next read; empty at the end, again and again.
   /// - **Errors** timed_out (body_timeout), truncated (the server left inside the body),
-  ///   protocol_error (broken framing), the transport's. The connection is closed by then.
+  ///   protocol_error (broken framing), bad_message and too_large (when it is unpacked), the
+  ///   transport's. The connection is closed by then.
   /// - **Cancel** loses nothing. **Lifetime** the answer outlives the await.
   /// - **Concurrency** one reader. **Thread** the loop's.
   Task<Result<ByteView>> read();

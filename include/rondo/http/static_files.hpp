@@ -37,8 +37,8 @@ struct StaticFilesOptions {
   std::string fallback = {};              ///< sent with 200 where there is no file: for pages
                                           ///< that have their routes in the browser
   bool precompressed = true;
-  /// Text that nobody has packed beside is packed by gzip when it is asked for first, on a thread
-  /// of run_cpu, and kept (limits::http_packed_max in all).
+  /// Text that nobody has packed beside is packed (br, zstd or gzip, as the client takes it) when
+  /// it is asked for first, on a thread of run_cpu, and kept (limits::http_packed_max in all).
   bool compress = false;
   std::string append_html = {};           ///< put behind every page: a script, say
   bool hidden = false;                    ///< also names that begin with a dot

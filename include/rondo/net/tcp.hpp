@@ -63,6 +63,8 @@ struct ConnectOptions {
   Duration resolution_delay = std::chrono::milliseconds(limits::resolution_delay.value);
   /// Addresses of this family only.
   io::AddressFamily family = io::AddressFamily::any;
+  /// Out: when the first address was known and tried; untouched before. Outlives the await.
+  TimePoint* resolved_at = nullptr;
 };
 
 /// Resolves "host:port" and connects to the first of its addresses that answers (happy eyeballs).

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "rondo/proto/base64.hpp"
-#include "rondo/proto/compress.hpp"
 #include "rondo/proto/http1.hpp"
 #include "rondo/proto/http1_write.hpp"
 #include "rondo/proto/url.hpp"
@@ -66,26 +65,6 @@ TEST(Url, PathsThatTryToLeaveTheRootAreRefused) {
   EXPECT_EQ(normalise_path("//a//").or_throw(), "/a/");
   EXPECT_EQ(normalise_path("/a/..").or_throw(), "/");
   EXPECT_EQ(normalise_path("/...").or_throw(), "/...");
-}
-
-TEST(Gzip, GoesBothWaysAndRefusesWhatIsBrokenOrTooMuch) {
-  for (const std::size_t size : {0u, 1u, 1'000u, 65'536u, 300'000u}) {
-    std::string text;
-    for (std::size_t i = 0; i < size; ++i) text += static_cast<char>(i * i >> 3);
-    const std::string packed = gzip(text).or_throw();
-    EXPECT_EQ(gunzip(packed, size).or_throw(), text) << size;
-    EXPECT_EQ(gunzip(packed + packed, 2 * size).or_throw(), text + text) << "two members";
-    if (size > 0) {
-      EXPECT_EQ(gunzip(packed, size - 1).error(), Errc::too_large);
-    }
-    for (const std::size_t cut : {std::size_t{0}, packed.size() / 2, packed.size() - 1})
-      EXPECT_EQ(gunzip(std::string_view(packed).substr(0, cut), size).error(), Errc::bad_message);
-    std::string wrong = packed;
-    wrong[packed.size() - 6] ^= 1;  // In its checksum.
-    EXPECT_EQ(gunzip(wrong, size).error(), Errc::bad_message);
-  }
-  EXPECT_EQ(gunzip("no gzip at all", 100).error(), Errc::bad_message);
-  EXPECT_LT(gzip(std::string(100'000, 'x')).or_throw().size(), 500U);
 }
 
 TEST(Url, ReferencesAreResolvedAsTheRfcsExamplesSay) {
