@@ -11,7 +11,7 @@ if(app_sources)
   target_compile_definitions(rondo_apps PUBLIC RONDO_VERSION="${PROJECT_VERSION}")
   target_link_libraries(rondo_apps
     PUBLIC rondo ${RONDO_ADAPTERS} Boost::json PkgConfig::sodium PkgConfig::spdlog PkgConfig::fmt
-           PkgConfig::tomlplusplus PkgConfig::cli11 PkgConfig::sqlite
+           PkgConfig::tomlplusplus PkgConfig::cli11 PkgConfig::sqlite PkgConfig::gumbo
     PRIVATE rondo_warnings)
   # Third-party headers are slow to parse and the same everywhere here.
   if(EXISTS "${CMAKE_SOURCE_DIR}/apps/chat/server/assets.hpp")

@@ -69,6 +69,27 @@ void Options::on_off(std::string name, bool& into, std::string help) {
        }});
 }
 
+void Options::duration(std::string name, Duration& into, std::string help) {
+  add({std::move(name), "TIME", std::move(help), [&into](std::string_view given) -> Result<> {
+         std::uint32_t count = 0;
+         const auto read = std::from_chars(given.data(), given.data() + given.size(), count);
+         const std::string_view unit(read.ptr, given.data() + given.size());
+         const bool known = unit.empty() || unit == "ms" || unit == "s" || unit == "m";
+         if (read.ec != std::errc() || !known || count == 0)
+           return usage("a time is wanted: 500ms, 30s, 2m");
+         into = unit == "ms"  ? std::chrono::milliseconds(count)
+                : unit == "m" ? Duration(std::chrono::minutes(count))
+                              : Duration(std::chrono::seconds(count));
+         return {};
+       }});
+}
+
+void Options::also(std::string letter, std::string name) {
+  for (Option& option : options_) {
+    if (option.name == name) option.letter = std::move(letter);
+  }
+}
+
 void Options::only(std::string name, std::string allowed, std::string why) {
   auto set = [allowed, why](std::string_view given) -> Result<> {
     if (given == allowed) return {};
@@ -83,7 +104,7 @@ void Options::later(std::string name, std::string why) {
 
 const Options::Option* Options::find(std::string_view name) const {
   for (const Option& option : options_) {
-    if (option.name == name) return &option;
+    if (option.name == name || (option.letter == name && !name.empty())) return &option;
   }
   return nullptr;
 }
@@ -134,9 +155,8 @@ Result<Arguments> Options::parse(const Arguments& arguments) {
   std::string file;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& argument = arguments[i];
-    if (!argument.starts_with("--") || argument == "--") {
-      if (argument.size() > 1 && argument.starts_with('-') && argument != "--")
-        return usage("there is no option " + argument);
+    const bool is_option = argument.size() > 1 && argument.starts_with('-') && argument != "--";
+    if (!is_option) {
       if (argument != "--") rest.push_back(argument);
       continue;
     }
@@ -172,7 +192,8 @@ std::string Options::help() const {
   std::string text;
   for (const Option& option : options_) {
     if (option.help.empty()) continue;
-    std::string line = "  " + option.name + (option.value.empty() ? "" : " " + option.value);
+    std::string line = "  " + option.letter + (option.letter.empty() ? "" : ", ") + option.name +
+                       (option.value.empty() ? "" : " " + option.value);
     if (line.size() < 30)
       line.resize(30, ' ');
     else

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "rondo/base/result.hpp"
+#include "rondo/base/time.hpp"
 
 namespace rondo::cli {
 
@@ -34,6 +35,10 @@ class Options {
   void flag(std::string name, bool& into, std::string help);
   /// on or off.
   void on_off(std::string name, bool& into, std::string help);
+  /// "500ms", "30s", "2m"; a bare number is seconds.
+  void duration(std::string name, Duration& into, std::string help);
+  /// A second, short name of an option added before: also("-o", "--output").
+  void also(std::string letter, std::string name);
   /// Only `allowed` may be said of it today; `why` tells about the rest.
   void only(std::string name, std::string allowed, std::string why);
   /// Named in the reference, not there yet: a usage error that says so.
@@ -51,6 +56,7 @@ class Options {
     std::string value;  ///< placeholder, "" for flags
     std::string help;
     std::function<Result<>(std::string_view)> set;
+    std::string letter = {};  ///< with its dash
   };
   void add(Option option) { options_.push_back(std::move(option)); }
   const Option* find(std::string_view name) const;

@@ -8,6 +8,7 @@
 #include "chat/join/join.hpp"
 #include "chat/server/chat.hpp"
 #include "cli/options.hpp"
+#include "fetch/fetch.hpp"
 #include "serve/serve.hpp"
 
 namespace {
@@ -23,6 +24,8 @@ constexpr Command k_commands[] = {
     {"chat", "the chat server: web page, WebSocket, HTTP, JSON lines, classic",
      rondo::chat::run_chat, rondo::chat::chat_help},
     {"join", "a chat client for the terminal", rondo::chat::run_join, rondo::chat::join_help},
+    {"fetch", "pages and all they need, loaded at once, as files to browse",
+     rondo::fetch::run_fetch, rondo::fetch::fetch_help},
     {"serve", "a folder over HTTP: ranges, packing, TLS, live reload", rondo::serve::run_serve,
      rondo::serve::serve_help},
 };
@@ -33,6 +36,7 @@ std::string help() {
       "  rondo chat                                   a chat server on http://127.0.0.1:8080\n"
       "  rondo join                                   talk there from this terminal\n"
       "  echo 'deployed' | rondo join --name build    a script that says something\n"
+      "  rondo fetch https://example.org/ -o copy     a page with all it needs, as files\n"
       "  rondo serve                                  this folder on http://127.0.0.1:8000\n\n"
       "commands\n";
   for (const Command& command : k_commands) {

@@ -77,6 +77,9 @@ Task<Result<>> make_directories(std::string path, std::uint32_t permissions) {
   // From the whole path upward until one can be made, then down again: few calls in the usual
   // case, and no permission to look into what is above is needed.
   std::vector<std::string> missing{path};
+  // Each folder above is missing once. Somebody may remove one meanwhile; but where nothing can be
+  // made (/proc) it would go on for ever.
+  auto turns = std::ranges::count(path, '/') + 4;
   while (!missing.empty()) {
     auto made = co_await make_directory(missing.back(), permissions);
     if (made) {
@@ -88,7 +91,7 @@ Task<Result<>> make_directories(std::string path, std::uint32_t permissions) {
       missing.pop_back();
     } else if (is_gone(made.error())) {
       std::string above = parent_of(missing.back());
-      if (above == missing.back() || above == ".") co_return made;
+      if (above == missing.back() || above == "." || --turns < 0) co_return made;
       missing.push_back(std::move(above));
     } else {
       co_return made;

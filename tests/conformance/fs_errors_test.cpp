@@ -67,6 +67,13 @@ TEST_P(KernelFiles, links_do_not_lead_out_of_a_directory_held_open) {
   });
 }
 
+TEST_P(KernelFiles, directories_that_cannot_be_made_are_an_error_not_a_loop) {
+  run([]() -> Task<> {
+    auto made = co_await with_timeout(60s, fs::make_directories("/proc/nowhere/at/all"));
+    EXPECT_EQ(made.error(), Errc::no_such_file);
+  });
+}
+
 TEST_P(KernelFiles, paths_that_lead_nowhere_say_why) {
   in_directory([](std::string at) -> Task<> {
     co_await fs::write_file(at + "file", "x").or_throw();

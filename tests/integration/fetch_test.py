@@ -1,0 +1,235 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""rondo fetch against servers of Python's own: a page with all it needs, resumed, over several hosts."""
+import hashlib
+import http.server
+import json
+import os
+import re
+import signal
+import socketserver
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = os.environ.get("RONDO_PROGRAM", os.path.join(ROOT, "build/release/bin/rondo"))
+LARGE = bytes(range(256)) * 40_000
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        site = self.server.site
+        with site.lock:
+            site.asked.append((self.server.number, self.path, dict(self.headers)))
+            site.under_way += 1
+            site.most = max(site.most, site.under_way)
+        try:
+            self.answer(site)
+        finally:
+            with site.lock:
+                site.under_way -= 1
+
+    def answer(self, site):
+        found = site.pages.get(self.path)
+        if found is None:
+            return self.send_error(404)
+        kind, body = found
+        etag = '"%s"' % hashlib.md5(body).hexdigest()
+        if self.headers.get("If-None-Match") == etag:
+            self.send_response(304)
+            return self.end_headers()
+        begin = 0
+        wanted = re.match(r"bytes=(\d+)-$", self.headers.get("Range", ""))
+        if wanted and self.headers.get("If-Range") == etag:
+            begin = int(wanted.group(1))
+        self.send_response(206 if begin else 200)
+        self.send_header("Content-Type", kind)
+        self.send_header("ETag", etag)
+        self.send_header("Content-Length", str(len(body) - begin))
+        if begin:
+            self.send_header("Content-Range", f"bytes {begin}-{len(body) - 1}/{len(body)}")
+        self.end_headers()
+        part = body[begin:]
+        if self.path in site.cut and not begin:
+            self.wfile.write(part[:len(part) // 2])
+            self.wfile.flush()
+            site.half.set()
+            site.go_on.wait(30)
+            self.close_connection = True
+            return
+        self.wfile.write(part)
+
+
+class Server(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+class Site:
+    """Two servers that serve the same pages, and remember who asked for what."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.pages, self.asked, self.cut = {}, [], set()
+        self.under_way = self.most = 0
+        self.half, self.go_on = threading.Event(), threading.Event()
+        self.servers = []
+        for number in range(2):
+            server = Server(("127.0.0.1", 0), Handler)
+            server.site, server.number = self, number
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            self.servers.append(server)
+        self.urls = ["http://127.0.0.1:%d/" % s.server_address[1] for s in self.servers]
+        self.names = ["127.0.0.1_%d" % s.server_address[1] for s in self.servers]
+
+    def close(self):
+        self.go_on.set()
+        for server in self.servers:
+            server.shutdown()
+            server.server_close()
+
+
+class Fetch(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.site = Site()
+        self.addCleanup(self.site.close)
+        self.site.pages = {
+            "/": ("text/html; charset=utf-8", (
+                '<!doctype html><link rel="stylesheet" href="style.css"><script src="/a.js"></script>'
+                f'<img src="large.bin"><img src="{self.site.urls[1]}x y.png">'
+                '<img srcset="a.png 1x, b.png?v=2 2x"><img src="/gone.png">'
+                '<a href="/next#part">next</a><a href="http://elsewhere.invalid/">far</a>').encode()),
+            "/style.css": ("text/css", b'@import "more.css"; p { background: url( "c.png" ) }'),
+            "/more.css": ("text/css", b"@font-face { src: url(f.woff2) }"),
+            "/next": ("text/html", b'<a href="/">home</a><a href="/secret/x">x</a><img src="a.png">'),
+            "/secret/x": ("text/html", b"secret"),
+            "/robots.txt": ("text/plain", b"User-agent: *\nDisallow: /secret/\n"),
+            "/large.bin": ("application/octet-stream", LARGE),
+        }
+        for name in ("a.js", "x%20y.png", "a.png", "b.png?v=2", "c.png", "f.woff2"):
+            self.site.pages["/" + name] = ("application/octet-stream", name.encode())
+
+    def fetch(self, *options, status=0, urls=None):
+        p = subprocess.run([PROGRAM, "fetch", *(urls or [self.site.urls[0]]), "-o", self.folder.name, *options],
+                           capture_output=True, text=True, timeout=60,
+                           env={k: v for k, v in os.environ.items() if "proxy" not in k.lower()})
+        self.assertEqual(p.returncode, status, p.stderr)
+        return p.stdout
+
+    def read(self, name, server=0):
+        with open(os.path.join(self.folder.name, self.site.names[server], name), "rb") as f:
+            return f.read()
+
+    def test_a_page_comes_with_all_it_needs_and_links_to_the_copies(self):
+        lines = [json.loads(line) for line in self.fetch("--json").splitlines()]
+        page = self.read("index.html").decode()
+        self.assertTrue(page.startswith("\ufeff<!doctype html>"), "the encoding of the answer is kept")
+        other = self.site.names[1]
+        for link in ('href="style.css"', 'src="a.js"', 'src="large.bin"', "a.png 1x, b-"):
+            self.assertIn(link, page)
+        self.assertRegex(page, rf'src="\.\./{other}/x_y-[0-9a-f]{{8}}\.png"')
+        self.assertIn(f'src="{self.site.urls[0]}gone.png"', page, "what there is no copy of is asked for there")
+        self.assertIn(f'href="{self.site.urls[0]}next#part"', page)
+        self.assertEqual(self.read("style.css"), b'@import "more.css"; p { background: url( "c.png" ) }')
+        self.assertEqual(self.read("large.bin"), LARGE)
+        self.assertEqual(self.read("f.woff2"), b"f.woff2")
+        summary = lines.pop()
+        self.assertEqual((summary["files"], summary["failed"]), (10, 1))
+        states = {line["url"]: line["state"] for line in lines}
+        self.assertEqual(states[self.site.urls[0] + "gone.png"], "failed")
+        self.assertEqual(list(states.values()).count("done"), 10)
+        asked = [path for _, path, _ in self.site.asked]
+        self.assertEqual(len(asked), len(set(asked)), "each is asked for once")
+        self.assertGreater(self.site.most, 1, "several at once")
+        left = [name for _, _, names in os.walk(self.folder.name) for name in names if name.endswith(".part")]
+        self.assertEqual(left, [])
+
+    def test_links_are_followed_as_deep_as_asked_and_as_robots_allow(self):
+        self.fetch("--depth", "2", "--quiet")
+        self.assertIn(b'<a href="index.html">home</a>', self.read("next.html"))
+        self.assertIn(b'href="next.html#part"', self.read("index.html"))
+        self.assertFalse(os.path.exists(os.path.join(self.folder.name, self.site.names[0], "secret")))
+        self.fetch("--depth", "2", "--no-robots", "--quiet")
+        self.assertEqual(self.read("secret/x.html"), b"secret")
+
+    def test_an_interrupted_run_goes_on_where_it_stopped(self):
+        self.site.cut.add("/large.bin")
+        p = subprocess.Popen([PROGRAM, "fetch", self.site.urls[0], "-o", self.folder.name],
+                             stdout=subprocess.PIPE, text=True)
+        self.assertTrue(self.site.half.wait(30))
+        part = os.path.join(self.folder.name, self.site.names[0], "large.bin.part")
+        deadline = threading.Event()
+        for _ in range(600):  # Until all that was sent lies in the file.
+            if os.path.exists(part) and os.path.getsize(part) == len(LARGE) // 2:
+                break
+            deadline.wait(0.05)
+        p.send_signal(signal.SIGINT)
+        out, _ = p.communicate(timeout=30)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("--resume", out)
+        self.assertIn(b"<!doctype", self.read("index.html"), "the page is there all the same")
+        self.assertFalse(os.path.exists(part.removesuffix(".part")))
+        self.site.go_on.set()
+        self.site.asked.clear()
+        again = self.fetch("--resume")
+        self.assertIn("resumed", again)
+        self.assertIn("kept", again)
+        self.assertEqual(self.read("large.bin"), LARGE)
+        asked = {path: fields for _, path, fields in self.site.asked}
+        self.assertEqual(asked["/large.bin"]["Range"], f"bytes={len(LARGE) // 2}-")
+        self.assertIn("If-None-Match", asked["/a.png"])
+
+    def test_a_version_that_has_changed_is_loaded_anew(self):
+        self.fetch("--quiet")
+        self.site.pages["/a.png"] = ("image/png", b"another")
+        self.fetch("--quiet", "--resume")
+        self.assertEqual(self.read("a.png"), b"another")
+
+    def test_a_server_that_stops_in_the_middle_is_told_and_leaves_no_file(self):
+        self.site.cut.add("/large.bin")
+        self.site.go_on.set()
+        lines = [json.loads(line) for line in self.fetch("--json").splitlines()]
+        broken = next(line for line in lines if line.get("url", "").endswith("large.bin"))
+        self.assertEqual(broken["state"], "failed")
+        self.assertFalse(os.path.exists(os.path.join(self.folder.name, self.site.names[0], "large.bin")))
+
+    def test_the_picture_and_the_comparison(self):
+        picture = os.path.join(self.folder.name, "w.svg")
+        out = self.fetch("--sequential", "--waterfall", picture)
+        self.assertIn("one after another:", out)
+        with open(picture, encoding="utf-8") as f:
+            self.assertEqual(f.read().count("<g>"), 11)
+        page = os.path.join(self.folder.name, "w.html")
+        self.fetch("--quiet", "--waterfall", page)
+        with open(page, encoding="utf-8") as f:
+            self.assertIn("<table>", f.read())
+
+    def test_wrong_use_is_said_in_a_sentence(self):
+        def run(*arguments):
+            return subprocess.run([PROGRAM, "fetch", *arguments], capture_output=True, text=True, timeout=30)
+        for wrong in ([], ["ftp://x/"], ["http://a/", "--concurrency", "0"], ["http://a/", "--waterfall", "x.png"],
+                      ["http://a/", "--timeout", "soon"], ["http://a/", "-x"]):
+            said = run(*wrong)
+            self.assertEqual(said.returncode, 2, wrong)
+            self.assertRegex(said.stderr, r"^rondo fetch: .+\n$")
+        self.fetch(status=1, urls=[self.site.urls[0] + "gone.png"])
+        said = run(self.site.urls[0], "-o", "/proc/nowhere")
+        self.assertEqual(said.returncode, 1)
+        self.assertIn("/proc/nowhere", said.stderr)
+
+
+if __name__ == "__main__":
+    result = unittest.main(exit=False, verbosity=0).result
+    bad = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - bad} passed, {bad} failed")
+    sys.exit(1 if bad else 0)
