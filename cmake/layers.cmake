@@ -41,8 +41,9 @@ function(rondo_driver name)
 endfunction()
 
 rondo_layer(base)
-set(codings PkgConfig::zlib PkgConfig::brotlienc PkgConfig::brotlidec PkgConfig::zstd)
-rondo_layer(proto DEPENDS base LIBRARIES rondo_llhttp ${codings} OBJECTS rondo_llhttp)
+set(formats PkgConfig::zlib PkgConfig::brotlienc PkgConfig::brotlidec PkgConfig::zstd
+    PkgConfig::psl)
+rondo_layer(proto DEPENDS base LIBRARIES rondo_llhttp ${formats} OBJECTS rondo_llhttp)
 rondo_driver(uring PkgConfig::uring)
 rondo_driver(epoll)
 rondo_driver(sim)
@@ -71,6 +72,6 @@ add_library(rondo::rondo ALIAS rondo)
 target_include_directories(rondo PUBLIC
   $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
 target_link_libraries(rondo PUBLIC
-  $<BUILD_INTERFACE:rondo_flags> PkgConfig::uring PkgConfig::cares ${codings}
+  $<BUILD_INTERFACE:rondo_flags> PkgConfig::uring PkgConfig::cares ${formats}
   PkgConfig::ssl PkgConfig::crypto Threads::Threads)
 target_compile_features(rondo PUBLIC cxx_std_23)

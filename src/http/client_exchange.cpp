@@ -6,6 +6,7 @@
 #include "http/client.hpp"
 #include "rondo/core/cancel.hpp"
 #include "rondo/core/scope.hpp"
+#include "rondo/http/cookies.hpp"
 #include "rondo/proto/http1_write.hpp"
 
 namespace rondo::http::detail {
@@ -75,6 +76,10 @@ Task<Result<>> ClientExchange::write(const ClientRequest& request) {
   may_unpack = options.unpack && !has_field(request, "Accept-Encoding") &&
                !has_field(request, "Range");
   if (may_unpack) out.field("Accept-Encoding", "gzip, br, zstd");
+  std::string cookies;
+  if (options.cookies && !has_field(request, "Cookie"))
+    cookies = options.cookies->header_for(target.url);
+  if (!cookies.empty()) out.field("Cookie", cookies);
   if (forwarded && !options.proxy_authorization.empty())
     out.field("Proxy-Authorization", options.proxy_authorization);
   for (const Header& field : request.headers) out.field(field.name, field.value);
@@ -169,6 +174,11 @@ Task<Result<>> ClientExchange::read_head() {
   }
   head = connection->parser.head();
   head_received = true;
+  if (CookieJar* jar = client.options.cookies) {
+    for (std::size_t i = 0; (i = head.find("Set-Cookie", i)) < head.field_count(); ++i) {
+      jar->store(target.url, head.field(i).value);
+    }
+  }
   const auto coding = proto::coding_of(head.get("Content-Encoding"));
   if (coding && may_unpack && head.has_body()) unpacking.emplace(*coding);
   co_return Result<>();

@@ -13,6 +13,7 @@
 #include "rondo/core/map_concurrent.hpp"
 #include "rondo/core/when.hpp"
 #include "rondo/http/client.hpp"
+#include "rondo/http/cookies.hpp"
 #include "rondo/http/server.hpp"
 #include "rondo/proto/compress.hpp"
 #include "rondo/tls/stream.hpp"
@@ -111,6 +112,30 @@ Task<std::string> text_of(Client& client, std::string url) {
   if (!answer) co_return "error: " + answer.error().message();
   auto body = co_await answer->read_all();
   co_return body ? *body : "error: " + body.error().message();
+}
+
+TEST_P(HttpClient, cookies_are_kept_and_sent_where_they_belong) {
+  http::Router router;
+  router.get("/set", [](http::Request&, http::Response& out) {
+    EXPECT_TRUE(http::set_cookie(out, {.name = "sid", .value = "42", .path = "/"}));
+    EXPECT_TRUE(http::set_cookie(out, {.name = "only", .value = "1", .path = "/elsewhere"}));
+    out.redirect("/get", 302);
+  });
+  router.get("/get", [](http::Request& in, http::Response& out) {
+    out.send(std::string(in.header("Cookie", "none")));
+  });
+  beside_router(std::move(router), [&](std::string url) -> Task<> {
+    http::CookieJar jar;
+    Client client({.cookies = &jar});
+    const auto get = [&](std::string path, std::vector<http::Header> own = {}) -> Task<std::string> {
+      auto answer = (co_await client.send({.url = url + path, .headers = own})).or_throw();
+      co_return (co_await answer.read_all()).or_throw();
+    };
+    EXPECT_EQ(co_await get("/get"), "none");
+    EXPECT_EQ(co_await get("/set"), "sid=42") << "also through a redirect";
+    EXPECT_EQ(co_await get("/get", {{"Cookie", "own=1"}}), "own=1");
+    EXPECT_EQ(jar.size(), 2u);
+  });
 }
 
 TEST_P(HttpClient, a_packed_answer_is_unpacked_while_it_is_read) {

@@ -196,6 +196,15 @@ inline constexpr Limit http_answer_timeout{"http_answer_timeout", 30'000, "ms", 
                                            "the head of an answer must be complete"};
 inline constexpr Limit http_answer_max{"http_answer_max", 67'108'864, "bytes", AtLimit::reject,
                                        "an answer's body that is read whole"};
+inline constexpr Limit http_parts_max{"http_parts_max", 1'000, "parts", AtLimit::reject,
+                                      "parts of one multipart body"};
+inline constexpr Limit http_part_head_max{"http_part_head_max", 16'384, "bytes", AtLimit::reject,
+                                          "the fields of one part of a multipart body"};
+inline constexpr Limit http_cookies_max{"http_cookies_max", 3'000, "cookies", AtLimit::drop,
+                                        "cookies a jar keeps: the one used longest ago goes"};
+inline constexpr Limit http_cookies_per_domain_max{
+    "http_cookies_per_domain_max", 180, "cookies", AtLimit::drop,
+    "cookies a jar keeps for one domain: the one used longest ago goes"};
 inline constexpr Limit http_unpacked_max{"http_unpacked_max", 1'073'741'824, "bytes",
                                          AtLimit::reject,
                                          "what a client unpacks of one answer's body"};

@@ -40,6 +40,8 @@ struct ClientState;
 struct ClientExchange;
 }  // namespace detail
 
+class CookieJar;
+
 struct Header {
   std::string name;
   std::string value;
@@ -84,6 +86,9 @@ struct ClientOptions {
   std::string proxy_authorization = {};
   /// Hosts that are asked directly: "example.org" with all below it, "*" everybody.
   std::vector<std::string> no_proxy = {};
+  /// Cookies are kept in it and sent from it, as browsers do (http/cookies.hpp); null: not at all.
+  /// A request with a Cookie of its own gets none. It outlives the client.
+  CookieJar* cookies = nullptr;
   /// Everything goes to this Unix socket, whatever host the URL names.
   std::string unix_path = {};
 

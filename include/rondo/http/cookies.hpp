@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Cookies of both sides: read and set by handlers, kept by a client.
+//
+//   auto sid = http::cookie(request, "sid");
+//   http::set_cookie(response, {.name = "sid", .value = token, .path = "/", .secure = true,
+//                               .http_only = true, .same_site = proto::SameSite::lax}).or_throw();
+//
+//   http::CookieJar jar;
+//   http::Client client({.cookies = &jar});            // sends and keeps them as a browser does
+//
+// Source: RFC 6265bis. Lifetime: a jar outlives its clients. Thread rule: the loop's thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rondo/base/result.hpp"
+#include "rondo/base/time.hpp"
+#include "rondo/http/message.hpp"
+#include "rondo/proto/cookie.hpp"
+
+namespace rondo::http {
+
+using proto::SameSite;
+using proto::SetCookie;
+
+/// The value of the request's first cookie of that name.
+std::optional<std::string> cookie(const Request& request, std::string_view name);
+
+/// Adds a Set-Cookie field. Errors: those of proto::write_set_cookie; nothing is added then.
+Result<> set_cookie(Response& response, const SetCookie& cookie);
+/// Asks the client to forget one; `path` and `domain` as it was set with.
+Result<> remove_cookie(Response& response, std::string_view name, std::string_view path = "/",
+                       std::string_view domain = {});
+
+/// What servers have asked a client to keep, for as long as the jar lives. At most
+/// limits::http_cookies_per_domain_max for a domain and limits::http_cookies_max in all; the one
+/// used longest ago goes.
+class CookieJar {
+ public:
+  /// Takes a Set-Cookie field of an answer from `url`. One that a browser would refuse is dropped:
+  /// for another host's domain or everybody's (a public suffix), Secure over http, a prefix's
+  /// promise that is not kept, one that would replace a secure one from an insecure page.
+  void store(std::string_view url, std::string_view set_cookie);
+  /// The value of the Cookie field for a request to `url`; "" when there is none for it.
+  std::string header_for(std::string_view url);
+  std::size_t size() const noexcept;
+  void clear() noexcept { domains_.clear(); }
+
+ private:
+  struct Kept {
+    std::string name;
+    std::string value;
+    std::string path;
+    WallTime expires = WallTime::max();
+    std::uint64_t made = 0;
+    std::uint64_t used = 0;
+    bool host_only = false;
+    bool secure = false;
+  };
+  using Kepts = std::vector<Kept>;
+
+  void put(const std::string& domain, Kept cookie);
+  void shrink(Kepts& kept, std::size_t most);
+  void drop_expired();
+
+  std::map<std::string, Kepts, std::less<>> domains_;
+  std::uint64_t clock_ = 0;  ///< counts uses
+};
+
+}  // namespace rondo::http
