@@ -28,8 +28,10 @@ void put_utf8(std::string& into, unsigned code) {
   if (code < 0x800) {
     put(0xc0 | code >> 6);
   } else {
-    if (code < 0x10000) put(0xe0 | code >> 12);
-    else put(0xf0 | code >> 18), put(0x80 | (code >> 12 & 0x3f));
+    if (code < 0x10000)
+      put(0xe0 | code >> 12);
+    else
+      put(0xf0 | code >> 18), put(0x80 | (code >> 12 & 0x3f));
     put(0x80 | (code >> 6 & 0x3f));
   }
   put(0x80 | (code & 0x3f));
@@ -185,8 +187,10 @@ class Scanner {
   void note(std::size_t begin, std::size_t end, std::string url) {
     if (url.empty() || rule_ == "namespace") return;
     CssUrl each{.begin = begin, .end = end, .url = std::move(url)};
-    if (rule_ == "import" || rule_ == "imported") each.of = CssUrl::Of::import;
-    else if (in_font_) each.of = CssUrl::Of::font;
+    if (rule_ == "import" || rule_ == "imported")
+      each.of = CssUrl::Of::import;
+    else if (in_font_)
+      each.of = CssUrl::Of::font;
     if (rule_ == "import") rule_ = "imported";
     found_.push_back(std::move(each));
   }
@@ -208,8 +212,10 @@ std::string css_string(std::string_view url) {
   std::string text = "\"";
   for (const char c : url) {
     if (c == '"' || c == '\\') text += '\\';
-    if (is_newline(c)) text += "\\a ";
-    else text += c;
+    if (is_newline(c))
+      text += "\\a ";
+    else
+      text += c;
   }
   return text + '"';
 }

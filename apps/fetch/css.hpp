@@ -18,7 +18,7 @@ namespace rondo::fetch {
 struct CssUrl {
   std::size_t begin = 0;  ///< of what css_string() of another URL may stand for
   std::size_t end = 0;
-  std::string url;        ///< without its escapes
+  std::string url;  ///< without its escapes
   enum class Of : unsigned char { image, font, import } of = Of::image;
 };
 

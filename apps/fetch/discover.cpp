@@ -21,9 +21,12 @@ std::string cleaned(std::string_view written) {
   for (const char c : written) {
     if (c == '\t' || c == '\n' || c == '\r') continue;
     if (c == '?' || c == '#') in_path = false;
-    if (c == '\\' && in_path) url += '/';
-    else if (c == '#' || proto::is_target_byte(c)) url += c;
-    else url += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    if (c == '\\' && in_path)
+      url += '/';
+    else if (c == '#' || proto::is_target_byte(c))
+      url += c;
+    else
+      url += fmt::format("%{:02X}", static_cast<unsigned char>(c));
   }
   return url;
 }

@@ -18,15 +18,24 @@ struct TypeEnding {
   std::string_view ending;
 };
 constexpr TypeEnding k_endings[] = {
-    {"text/html", ".html"},        {"application/xhtml+xml", ".xhtml"},
-    {"text/css", ".css"},          {"text/javascript", ".js"},
-    {"application/javascript", ".js"}, {"application/json", ".json"},
-    {"image/png", ".png"},         {"image/jpeg", ".jpg"},
-    {"image/gif", ".gif"},         {"image/webp", ".webp"},
-    {"image/avif", ".avif"},       {"image/svg+xml", ".svg"},
-    {"image/x-icon", ".ico"},      {"font/woff2", ".woff2"},
-    {"font/woff", ".woff"},        {"application/pdf", ".pdf"},
-    {"text/plain", ".txt"},        {"video/mp4", ".mp4"},
+    {"text/html", ".html"},
+    {"application/xhtml+xml", ".xhtml"},
+    {"text/css", ".css"},
+    {"text/javascript", ".js"},
+    {"application/javascript", ".js"},
+    {"application/json", ".json"},
+    {"image/png", ".png"},
+    {"image/jpeg", ".jpg"},
+    {"image/gif", ".gif"},
+    {"image/webp", ".webp"},
+    {"image/avif", ".avif"},
+    {"image/svg+xml", ".svg"},
+    {"image/x-icon", ".ico"},
+    {"font/woff2", ".woff2"},
+    {"font/woff", ".woff"},
+    {"application/pdf", ".pdf"},
+    {"text/plain", ".txt"},
+    {"video/mp4", ".mp4"},
 };
 
 std::string_view ending_of(std::string_view type) {
@@ -146,13 +155,13 @@ Task<Result<>> Loader::download(Item& item) {
   item.received = item.resumed = goes_on ? part : 0;
   item.file = goes_on ? before->file : name_for(item);
   if (goes_on) files_.insert(item.file);
-  auto done = item.is_page() || item.is_style() ? co_await keep_text(item, *answer)
-                                                : co_await store(item, *answer,
-                                                    {.file = item.file,
-                                                     .etag = strong_tag(answer->header("ETag")),
-                                                     .last_modified = std::string(
-                                                         answer->header("Last-Modified"))},
-                                                    goes_on);
+  auto done = item.is_page() || item.is_style()
+                  ? co_await keep_text(item, *answer)
+                  : co_await store(item, *answer,
+                                   {.file = item.file,
+                                    .etag = strong_tag(answer->header("ETag")),
+                                    .last_modified = std::string(answer->header("Last-Modified"))},
+                                   goes_on);
   if (done) item.state = Item::State::done;
   co_return done;
 }

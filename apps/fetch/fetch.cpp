@@ -38,8 +38,7 @@ void add_options(cli::Options& options, CommandLine& line) {
   options.number("--concurrency", "N", fetch.concurrency, "files under way at once (32)");
   options.number("--per-host", "N", fetch.per_host, "connections to one server (6)");
   options.duration("--timeout", fetch.timeout, "a server may be silent that long (30s)");
-  options.number("--depth", "N", fetch.depth,
-                 "links to follow, on the hosts given only (0: none)");
+  options.number("--depth", "N", fetch.depth, "links to follow, on the hosts given only (0: none)");
   options.flag("--no-robots", line.no_robots, "follow links that robots.txt forbids");
   options.flag("--resume", fetch.resume, "go on where the run before in DIR has stopped");
   options.flag("--sequential", line.sequential,

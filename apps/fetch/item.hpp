@@ -16,27 +16,27 @@ namespace rondo::fetch {
 struct Item {
   enum class State : std::uint8_t { waiting, loading, done, kept, failed };
 
-  std::string url;           ///< absolute, without a fragment
+  std::string url;  ///< absolute, without a fragment
   Use use = Use::link;
   std::uint32_t links = 0;   ///< followed to get here
   std::uint32_t frames = 0;  ///< it lies in
 
   State state = State::waiting;
-  std::string file;          ///< below the folder, once the answer's head is there
+  std::string file;  ///< below the folder, once the answer's head is there
   std::string error;
   int status = 0;
-  std::string final_url;     ///< after redirects
-  std::string type;          ///< Content-Type
-  std::uint64_t size = 0;    ///< what is expected; 0: not told
+  std::string final_url;   ///< after redirects
+  std::string type;        ///< Content-Type
+  std::uint64_t size = 0;  ///< what is expected; 0: not told
   std::uint64_t received = 0;
-  std::uint64_t resumed = 0; ///< of it, lay there from a run before
+  std::uint64_t resumed = 0;  ///< of it, lay there from a run before
 
   /// From the run's begin.
   Duration began = Duration::zero();
   Duration ended = Duration::zero();
   http::ClientTimings timings;
 
-  std::string text;          ///< of a page or style sheet, until it is written
+  std::string text;  ///< of a page or style sheet, until it is written
   Page page;
 
   bool is_good() const noexcept { return state == State::done || state == State::kept; }

@@ -23,9 +23,9 @@ http::ClientOptions Loader::client_options() const {
                            .body_timeout = options_.timeout,
                            .user_agent = options_.user_agent};
   if (!options_.authorities_file.empty()) {
-    made.tls = tls::Context::client(
-                   {.authorities_file = options_.authorities_file, .alpn = {"http/1.1"}})
-                   .or_throw();
+    made.tls =
+        tls::Context::client({.authorities_file = options_.authorities_file, .alpn = {"http/1.1"}})
+            .or_throw();
   }
   made.proxies_from_environment();
   return made;
@@ -71,8 +71,10 @@ Task<> Loader::load(Item& item) {
   item.ended = elapsed();
   if (done && item.is_page() && !item.text.empty()) {
     auto page = co_await run_cpu([&item] { return parse_page(item.text); });
-    if (page) item.page = std::move(*page);
-    else done = page.error();
+    if (page)
+      item.page = std::move(*page);
+    else
+      done = page.error();
   }
   if (done) {
     if (!item.text.empty()) discover_page(item);
@@ -119,8 +121,8 @@ Task<Result<>> Loader::write_page(Item& item) {
   auto base = std::string(item.final_url);
   if (auto own = url_in_page(base, item.page.base); own && !item.page.base.empty()) base = *own;
   const Rename rename = [&](std::string_view url, Use) { return link_for(item, base, url); };
-  std::string text = item.is_page() ? rewrite(item.text, item.page, rename)
-                                    : rewrite_css(item.text, rename);
+  std::string text =
+      item.is_page() ? rewrite(item.text, item.page, rename) : rewrite_css(item.text, rename);
   co_await make_parent(item.file).or_return();
   co_await fs::write_file_atomic(options_.folder + "/" + item.file, std::string_view(text))
       .or_return();

@@ -36,7 +36,7 @@ struct FetchOptions {
   std::string folder = ".";
   std::uint64_t concurrency = 32;
   std::uint64_t per_host = 6;
-  std::uint64_t depth = 0;     ///< links followed, on the hosts of `urls` only
+  std::uint64_t depth = 0;                      ///< links followed, on the hosts of `urls` only
   Duration timeout = std::chrono::seconds(30);  ///< of silence
   std::string user_agent;
   std::string authorities_file;  ///< PEM; empty: whom the system believes

@@ -53,9 +53,12 @@ class Arena {
 
 Use use_of(const CssUrl& url) noexcept {
   switch (url.of) {
-    case CssUrl::Of::import: return Use::style;
-    case CssUrl::Of::font: return Use::font;
-    case CssUrl::Of::image: break;
+    case CssUrl::Of::import:
+      return Use::style;
+    case CssUrl::Of::font:
+      return Use::font;
+    case CssUrl::Of::image:
+      break;
   }
   return Use::image;
 }
@@ -146,8 +149,7 @@ class Collector {
   Page run() {
     Arena arena;
     const GumboOptions options = arena.options();
-    const GumboOutput* output =
-        ::gumbo_parse_with_options(&options, html_.data(), html_.size());
+    const GumboOutput* output = ::gumbo_parse_with_options(&options, html_.data(), html_.size());
     std::vector<const GumboNode*> todo{output->root};
     while (!todo.empty()) {
       const GumboNode* node = todo.back();
@@ -239,15 +241,15 @@ class Collector {
       Use use;
     };
     static constexpr Rule k_rules[] = {
-        {"a", "href", Use::link},          {"area", "href", Use::link},
-        {"img", "src", Use::image},        {"input", "src", Use::image},
-        {"image", "href", Use::image},     {"image", "xlink:href", Use::image},
-        {"use", "href", Use::image},       {"use", "xlink:href", Use::image},
-        {"script", "src", Use::script},    {"iframe", "src", Use::frame},
-        {"frame", "src", Use::frame},      {"video", "src", Use::media},
-        {"video", "poster", Use::image},   {"audio", "src", Use::media},
-        {"source", "src", Use::media},     {"track", "src", Use::other},
-        {"embed", "src", Use::other},      {"object", "data", Use::other},
+        {"a", "href", Use::link},           {"area", "href", Use::link},
+        {"img", "src", Use::image},         {"input", "src", Use::image},
+        {"image", "href", Use::image},      {"image", "xlink:href", Use::image},
+        {"use", "href", Use::image},        {"use", "xlink:href", Use::image},
+        {"script", "src", Use::script},     {"iframe", "src", Use::frame},
+        {"frame", "src", Use::frame},       {"video", "src", Use::media},
+        {"video", "poster", Use::image},    {"audio", "src", Use::media},
+        {"source", "src", Use::media},      {"track", "src", Use::other},
+        {"embed", "src", Use::other},       {"object", "data", Use::other},
         {"body", "background", Use::image}, {"table", "background", Use::image},
         {"td", "background", Use::image},
     };
@@ -319,8 +321,10 @@ std::string rewrite(std::string_view html, const Page& page, const Rename& renam
     const bool css = spot.form != Spot::Form::attribute;
     const auto text = renamed(spot.text, spot.urls, css, rename);
     if (!text) continue;
-    if (spot.form != Spot::Form::sheet) replace(spot, '"' + cli::escape_html(*text) + '"');
-    else if (!would_end_the_element(*text)) replace(spot, *text);
+    if (spot.form != Spot::Form::sheet)
+      replace(spot, '"' + cli::escape_html(*text) + '"');
+    else if (!would_end_the_element(*text))
+      replace(spot, *text);
   }
   return made.append(html.substr(at));
 }

@@ -23,8 +23,8 @@ namespace rondo::fetch {
 
 /// What a resource is for.
 enum class Use : std::uint8_t {
-  link,    ///< of the page, followed with --depth only
-  frame,   ///< a page inside of the page
+  link,   ///< of the page, followed with --depth only
+  frame,  ///< a page inside of the page
   style,
   script,
   image,

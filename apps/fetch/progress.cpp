@@ -37,7 +37,7 @@ std::string shown(const Item& item, std::size_t room) {
 struct Totals {
   std::size_t good = 0;
   std::size_t failed = 0;
-  std::uint64_t bytes = 0;      ///< that came over the network
+  std::uint64_t bytes = 0;  ///< that came over the network
 };
 
 Totals totals_of(const Loader& loader) {
@@ -63,13 +63,11 @@ std::int64_t us(Duration time) {
 
 std::string json_of(const Item& item) {
   const char* const k_states[] = {"waiting", "loading", "done", "kept", "failed"};
-  boost::json::object line{{"url", item.url},
-                           {"state", k_states[static_cast<std::size_t>(item.state)]},
-                           {"status", item.status},
-                           {"bytes", item.received},
-                           {"resumed", item.resumed},
-                           {"began_us", us(item.began)},
-                           {"ended_us", us(item.ended)}};
+  boost::json::object line{
+      {"url", item.url},           {"state", k_states[static_cast<std::size_t>(item.state)]},
+      {"status", item.status},     {"bytes", item.received},
+      {"resumed", item.resumed},   {"began_us", us(item.began)},
+      {"ended_us", us(item.ended)}};
   if (!item.file.empty()) line["file"] = item.file;
   if (!item.type.empty()) line["type"] = item.type;
   if (!item.error.empty()) line["error"] = item.error;
@@ -82,10 +80,10 @@ std::string json_of(const Item& item) {
 
 std::string Progress::line_of(const Item& item) const {
   const bool failed = item.state == Item::State::failed;
-  const std::string_view word = failed                               ? "failed"
-                                : item.state == Item::State::kept    ? "kept"
-                                : item.resumed > 0                   ? "resumed"
-                                                                     : "done";
+  const std::string_view word = failed                            ? "failed"
+                                : item.state == Item::State::kept ? "kept"
+                                : item.resumed > 0                ? "resumed"
+                                                                  : "done";
   const std::string_view colour = !colours_ ? "" : failed ? "\x1b[31m" : "\x1b[32m";
   const std::string_view plain = colours_ ? "\x1b[0m" : "";
   const Duration time = item.ended - item.began - item.timings.queued;
@@ -110,9 +108,10 @@ Progress::Size Progress::terminal_size() noexcept {
 std::string Progress::bar_line(const Item& item, std::size_t columns) const {
   const std::size_t fixed = k_bar + 32;
   const std::size_t room = columns > fixed + 12 ? columns - fixed : 12;
-  const double part = item.size > 0 ? std::min(1.0, static_cast<double>(item.received) /
-                                                        static_cast<double>(item.size))
-                                    : 0;
+  const double part =
+      item.size > 0
+          ? std::min(1.0, static_cast<double>(item.received) / static_cast<double>(item.size))
+          : 0;
   const auto filled = static_cast<std::size_t>(part * k_bar);
   std::string bar(filled, '=');
   if (filled < k_bar) bar += item.received > 0 ? '>' : ' ';
@@ -176,9 +175,9 @@ std::string Progress::summary(Duration sequential, const std::string& waterfall)
     if (loader_.left_out() > 0) line["left_out"] = loader_.left_out();
     return boost::json::serialize(line) + "\n";
   }
-  std::string text = fmt::format("{} files, {} in {}, {}", totals.good,
-                                 cli::readable_size(totals.bytes), readable_time(time),
-                                 rate(totals.bytes, time));
+  std::string text =
+      fmt::format("{} files, {} in {}, {}", totals.good, cli::readable_size(totals.bytes),
+                  readable_time(time), rate(totals.bytes, time));
   if (totals.failed > 0) text += fmt::format("; {} could not be loaded", totals.failed);
   if (loader_.left_out() > 0)
     text += fmt::format("; {} more were left out (at most {} in a run)", loader_.left_out(),

@@ -47,8 +47,8 @@ class Progress {
   Style style_;
   bool colours_;
   ByteStream& out_;
-  std::string pending_;         ///< lines of files that have ended
-  std::size_t drawn_ = 0;       ///< lines of the last frame, below the cursor's line
+  std::string pending_;    ///< lines of files that have ended
+  std::size_t drawn_ = 0;  ///< lines of the last frame, below the cursor's line
   Event finished_;
 };
 

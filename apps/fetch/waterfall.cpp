@@ -15,8 +15,8 @@ namespace {
 constexpr int k_row = 20;
 constexpr int k_head = 56;
 constexpr int k_label = 300;
-constexpr int k_width = 820;      // Of the time axis.
-constexpr int k_note = 110;       // To the right of it.
+constexpr int k_width = 820;  // Of the time axis.
+constexpr int k_note = 110;   // To the right of it.
 
 struct Phase {
   std::string_view name;
@@ -49,8 +49,8 @@ double ms(Duration time) { return std::chrono::duration<double, std::milli>(time
 std::array<double, 6> ends_of(const Item& item) {
   const http::ClientTimings& t = item.timings;
   const double began = ms(item.began);
-  std::array<double, 6> ends = {ms(t.queued), ms(t.resolved), ms(t.connected),
-                                ms(t.secured), ms(t.head), ms(item.ended) - began};
+  std::array<double, 6> ends = {ms(t.queued),  ms(t.resolved), ms(t.connected),
+                                ms(t.secured), ms(t.head),     ms(item.ended) - began};
   double last = 0;
   for (double& end : ends) {
     last = end = std::max(last, end);
@@ -81,9 +81,10 @@ std::string legend() {
   std::string text;
   int x = k_label;
   for (const Phase& phase : k_phases) {
-    text += fmt::format("<rect class=\"{}\" x=\"{}\" y=\"12\" width=\"10\" height=\"10\" rx=\"2\"/>"
-                        "<text class=\"muted\" x=\"{}\" y=\"21\">{}</text>\n",
-                        phase.css, x, x + 15, phase.name);
+    text += fmt::format(
+        "<rect class=\"{}\" x=\"{}\" y=\"12\" width=\"10\" height=\"10\" rx=\"2\"/>"
+        "<text class=\"muted\" x=\"{}\" y=\"21\">{}</text>\n",
+        phase.css, x, x + 15, phase.name);
     x += 30 + 7 * static_cast<int>(phase.name.size());
   }
   return text;
@@ -113,8 +114,9 @@ std::string row(const Item& item, int y, double scale) {
       "<text class=\"muted\" x=\"{:.1f}\" y=\"{}\">{}</text></g>\n",
       cli::escape_html(title), y + 14, cli::escape_html(short_name(item, 44)), bars,
       k_label + from * scale + 6, y + 14,
-      failed ? "failed" : fmt::format("{}, {}", time_text(from - ms(item.began)),
-                                      cli::readable_size(item.received)));
+      failed ? "failed"
+             : fmt::format("{}, {}", time_text(from - ms(item.began)),
+                           cli::readable_size(item.received)));
 }
 
 }  // namespace
@@ -134,9 +136,10 @@ std::string waterfall_svg(const std::deque<Item>& items) {
   const double step = step_for(total);
   for (double at = 0; at <= total; at += step) {
     const double x = k_label + at * scale;
-    text += fmt::format("<line class=\"line\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>"
-                        "<text class=\"muted\" x=\"{3:.1f}\" y=\"{4}\">{5}</text>\n",
-                        x, k_head, height - 8, x + 3, k_head - 6, time_text(at));
+    text += fmt::format(
+        "<line class=\"line\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>"
+        "<text class=\"muted\" x=\"{3:.1f}\" y=\"{4}\">{5}</text>\n",
+        x, k_head, height - 8, x + 3, k_head - 6, time_text(at));
   }
   int y = k_head;
   for (const Item& item : items) {

@@ -14,9 +14,12 @@ std::string quoted(std::string_view text) {
   std::string out;
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') out.append("\\").push_back(c);
-    else if (byte < 0x20 || byte >= 0x7F) out += fmt::format("\\x{:02x}", byte);
-    else out += c;
+    if (c == '"' || c == '\\')
+      out.append("\\").push_back(c);
+    else if (byte < 0x20 || byte >= 0x7F)
+      out += fmt::format("\\x{:02x}", byte);
+    else
+      out += c;
   }
   return out;
 }
@@ -42,15 +45,17 @@ Task<Result<std::unique_ptr<AccessLog>>> AccessLog::open(std::string path) {
 }
 
 void AccessLog::note(const http::Request& request, const http::Response& response) {
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(
-      loop().wall_time().time_since_epoch());
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(loop().wall_time().time_since_epoch());
   const std::tm utc = fmt::gmtime(static_cast<std::time_t>(seconds.count()));
   const std::string time = fmt::format("{:%d/%b/%Y:%H:%M:%S +0000}", utc);
   std::string line = log_line(request.peer(), time, request.method_text(), request.target(),
                               response.status(), response.body_size());
   if (missed_ > 0) line += fmt::format(" ({} lines before this one are missing)", missed_);
-  if (lines_.try_send(line + "\n")) missed_ = 0;
-  else ++missed_;
+  if (lines_.try_send(line + "\n"))
+    missed_ = 0;
+  else
+    ++missed_;
 }
 
 Task<Result<>> AccessLog::write(std::string_view text) {

@@ -58,12 +58,11 @@ std::string row(const ListedEntry& entry) {
   const std::string slash = entry.is_folder ? "/" : "";
   const auto seconds = static_cast<std::time_t>(entry.modified_ns / 1'000'000'000);
   const std::string time = fmt::format("{:%Y-%m-%d %H:%M}", fmt::gmtime(seconds));
-  return fmt::format(
-      R"(<tr><td><a href="./{}{}">{}{}</a></td><td class="size">{}</td>)"
-      R"(<td class="time"><time>{}</time></td></tr>)"
-      "\n",
-      proto::percent_encode(entry.name), slash, cli::escape_html(entry.name), slash,
-      entry.is_folder ? "" : cli::readable_size(entry.size), time);
+  return fmt::format(R"(<tr><td><a href="./{}{}">{}{}</a></td><td class="size">{}</td>)"
+                     R"(<td class="time"><time>{}</time></td></tr>)"
+                     "\n",
+                     proto::percent_encode(entry.name), slash, cli::escape_html(entry.name), slash,
+                     entry.is_folder ? "" : cli::readable_size(entry.size), time);
 }
 
 }  // namespace

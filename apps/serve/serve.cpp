@@ -144,8 +144,8 @@ class Site {
     while (true) {
       auto one = co_await select(news.changed(), sleep_for(15s), until_stop_requested());
       if (one.index == 2) co_return;
-      auto sent = one.index == 0 ? co_await events.send({.data = "changed"})
-                                 : co_await events.keep_alive();
+      auto sent =
+          one.index == 0 ? co_await events.send({.data = "changed"}) : co_await events.keep_alive();
       if (!sent) co_return;
     }
   }
@@ -171,18 +171,21 @@ Task<> serve_site(Site& site, tcp::Listener& listener, std::optional<tls::Contex
   AccessLog* lines = site.access_log();
   co_await with_scope([&](Scope& logging) -> Task<> {
     if (lines) {
-      logging.start(Named{"access log"}, [](AccessLog& at) -> Task<> {
-        auto written = co_await at.run();
-        if (!written) log(LogLevel::error, written.error().message());
-      }, std::ref(*lines));
+      logging.start(
+          Named{"access log"},
+          [](AccessLog& at) -> Task<> {
+            auto written = co_await at.run();
+            if (!written) log(LogLevel::error, written.error().message());
+          },
+          std::ref(*lines));
     }
     co_await with_scope([&](Scope& others) -> Task<> {
       if (options.live) {
         others.start(Named{"watcher"}, [](Site& at) { return at.watch(); }, std::ref(site));
       }
       if (tls) others.start(Named{"certificates"}, reload_at_hang_up, *tls);
-      const std::string line = (tls ? "ready on https://" : "ready on http://") +
-                               listener.local().to_string() + "\n";
+      const std::string line =
+          (tls ? "ready on https://" : "ready on http://") + listener.local().to_string() + "\n";
       std::fwrite(line.data(), 1, line.size(), stdout);
       std::fflush(stdout);
       auto ended = tls ? co_await server.run(listener, *tls) : co_await server.run(listener);

@@ -80,7 +80,8 @@ WallTime expiry_of(const SetCookie& cookie) {
 
 std::optional<std::string> cookie(const Request& request, std::string_view name) {
   const proto::RequestHead& head = request.head();
-  for (std::size_t i = head.find("Cookie"); i < head.field_count(); i = head.find("Cookie", i + 1)) {
+  for (std::size_t i = head.find("Cookie"); i < head.field_count();
+       i = head.find("Cookie", i + 1)) {
     if (auto value = proto::cookie_value(head.field(i).value, name)) return std::string(*value);
   }
   return std::nullopt;
@@ -125,11 +126,10 @@ void CookieJar::store(std::string_view url, std::string_view set_cookie) {
             .secure = cookie->secure};
   if (!from->secure) {
     const auto known = domains_.find(domain);
-    const bool hides = known != domains_.end() &&
-                       std::ranges::any_of(known->second, [&](const Kept& each) {
-                         return each.secure && each.name == kept.name &&
-                                path_matches(kept.path, each.path);
-                       });
+    const bool hides =
+        known != domains_.end() && std::ranges::any_of(known->second, [&](const Kept& each) {
+          return each.secure && each.name == kept.name && path_matches(kept.path, each.path);
+        });
     if (hides) return;
   }
   put(domain, std::move(kept));

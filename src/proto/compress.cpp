@@ -48,10 +48,10 @@ Result<std::string> gzip(std::string_view text, int level) {
 Result<std::string> brotli(std::string_view text, int level) {
   std::size_t size = ::BrotliEncoderMaxCompressedSize(text.size());
   std::string packed(size, '\0');
-  const auto done = ::BrotliEncoderCompress(
-      level, BROTLI_DEFAULT_WINDOW, BROTLI_MODE_TEXT, text.size(),
-      reinterpret_cast<const std::uint8_t*>(text.data()), &size,
-      reinterpret_cast<std::uint8_t*>(packed.data()));
+  const auto done =
+      ::BrotliEncoderCompress(level, BROTLI_DEFAULT_WINDOW, BROTLI_MODE_TEXT, text.size(),
+                              reinterpret_cast<const std::uint8_t*>(text.data()), &size,
+                              reinterpret_cast<std::uint8_t*>(packed.data()));
   if (!done) return Error(Errc::no_memory, "brotli");
   packed.resize(size);
   return packed;
@@ -70,9 +70,12 @@ Result<std::string> zstd(std::string_view text, int level) {
 
 std::string_view name_of(Coding coding) noexcept {
   switch (coding) {
-    case Coding::gzip: return "gzip";
-    case Coding::brotli: return "br";
-    case Coding::zstd: return "zstd";
+    case Coding::gzip:
+      return "gzip";
+    case Coding::brotli:
+      return "br";
+    case Coding::zstd:
+      return "zstd";
   }
   return "";
 }
@@ -87,9 +90,12 @@ std::optional<Coding> coding_of(std::string_view name) noexcept {
 
 Result<std::string> pack(Coding coding, std::string_view text, int level) {
   switch (coding) {
-    case Coding::gzip: return gzip(text, level == 0 ? 6 : level);
-    case Coding::brotli: return brotli(text, level == 0 ? 5 : level);
-    case Coding::zstd: return zstd(text, level == 0 ? 3 : level);
+    case Coding::gzip:
+      return gzip(text, level == 0 ? 6 : level);
+    case Coding::brotli:
+      return brotli(text, level == 0 ? 5 : level);
+    case Coding::zstd:
+      return zstd(text, level == 0 ? 3 : level);
   }
   return Error(Errc::invalid_argument, "pack");
 }

@@ -13,8 +13,8 @@
 namespace rondo::proto {
 namespace {
 
-constexpr std::size_t k_cookie_max = 4'096;      // Section 5.6: name and value together.
-constexpr std::size_t k_attribute_max = 1'024;   // Longer attribute values are left out.
+constexpr std::size_t k_cookie_max = 4'096;     // Section 5.6: name and value together.
+constexpr std::size_t k_attribute_max = 1'024;  // Longer attribute values are left out.
 
 std::string_view trimmed(std::string_view text) noexcept {
   while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
@@ -122,10 +122,17 @@ Result<std::string> write_set_cookie(const SetCookie& cookie) {
   if (cookie.secure) field += "; Secure";
   if (cookie.http_only) field += "; HttpOnly";
   switch (cookie.same_site) {
-    case SameSite::unset: break;
-    case SameSite::lax: field += "; SameSite=Lax"; break;
-    case SameSite::strict: field += "; SameSite=Strict"; break;
-    case SameSite::none: field += "; SameSite=None"; break;
+    case SameSite::unset:
+      break;
+    case SameSite::lax:
+      field += "; SameSite=Lax";
+      break;
+    case SameSite::strict:
+      field += "; SameSite=Strict";
+      break;
+    case SameSite::none:
+      field += "; SameSite=None";
+      break;
   }
   return field;
 }

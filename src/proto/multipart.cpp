@@ -10,8 +10,8 @@
 namespace rondo::proto {
 namespace {
 
-constexpr std::size_t k_boundary_max = 70;   // RFC 2046, section 5.1.1.
-constexpr std::size_t k_padding_max = 256;   // White space behind a mark.
+constexpr std::size_t k_boundary_max = 70;  // RFC 2046, section 5.1.1.
+constexpr std::size_t k_padding_max = 256;  // White space behind a mark.
 
 bool is_boundary_char(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -22,10 +22,14 @@ bool is_boundary_char(char c) noexcept {
 void put_quoted(std::string& into, std::string_view text) {
   into += '"';
   for (const char c : text) {
-    if (c == '"') into += "%22";
-    else if (c == '\r') into += "%0D";
-    else if (c == '\n') into += "%0A";
-    else into += c;
+    if (c == '"')
+      into += "%22";
+    else if (c == '\r')
+      into += "%0D";
+    else if (c == '\n')
+      into += "%0A";
+    else
+      into += c;
   }
   into += '"';
 }
@@ -34,8 +38,8 @@ void put_quoted(std::string& into, std::string_view text) {
 
 Result<std::string> multipart_boundary(std::string_view content_type) {
   Parameters parameters(content_type);
-  const bool is_form = parameters.value().size() > 10 &&
-                       iequals(parameters.value().substr(0, 10), "multipart/");
+  const bool is_form =
+      parameters.value().size() > 10 && iequals(parameters.value().substr(0, 10), "multipart/");
   while (auto each = is_form ? parameters.next() : std::nullopt) {
     if (!iequals(each->name, "boundary")) continue;
     const std::string& text = each->value;
@@ -62,12 +66,23 @@ MultipartEvent MultipartParser::next(ByteView& input) {
     const State before = state_;
     MultipartEvent event = MultipartEvent::need_more;
     switch (state_) {
-      case State::preamble: event = scan(input, false); break;
-      case State::behind_mark: event = read_behind_mark(input); break;
-      case State::head: event = read_head(input); break;
-      case State::body: event = scan(input, true); break;
-      case State::epilogue: input = {}; return MultipartEvent::end;
-      case State::failed: return MultipartEvent::error;
+      case State::preamble:
+        event = scan(input, false);
+        break;
+      case State::behind_mark:
+        event = read_behind_mark(input);
+        break;
+      case State::head:
+        event = read_head(input);
+        break;
+      case State::body:
+        event = scan(input, true);
+        break;
+      case State::epilogue:
+        input = {};
+        return MultipartEvent::end;
+      case State::failed:
+        return MultipartEvent::error;
     }
     if (event != MultipartEvent::need_more || (state_ == before && input.empty())) return event;
   }

@@ -95,8 +95,10 @@ class Unzstd final : public UnpackEngine {
  public:
   Unzstd() : state_(::ZSTD_createDCtx()) {
     constexpr int k_window_log = 23;  // 8 MiB: RFC 9659.
-    if (!state_) failed = Errc::no_memory;
-    else ::ZSTD_DCtx_setParameter(state_, ZSTD_d_windowLogMax, k_window_log);
+    if (!state_)
+      failed = Errc::no_memory;
+    else
+      ::ZSTD_DCtx_setParameter(state_, ZSTD_d_windowLogMax, k_window_log);
   }
   ~Unzstd() override { ::ZSTD_freeDCtx(state_); }
 
@@ -120,9 +122,12 @@ class Unzstd final : public UnpackEngine {
 
 Owned<UnpackEngine> make_engine(Coding coding) {
   switch (coding) {
-    case Coding::gzip: return std::make_unique<Gunzip>();
-    case Coding::brotli: return std::make_unique<Unbrotli>();
-    case Coding::zstd: return std::make_unique<Unzstd>();
+    case Coding::gzip:
+      return std::make_unique<Gunzip>();
+    case Coding::brotli:
+      return std::make_unique<Unbrotli>();
+    case Coding::zstd:
+      return std::make_unique<Unzstd>();
   }
   return nullptr;
 }

@@ -21,7 +21,9 @@ std::string heard(std::string_view body, std::size_t cut) {
     body.remove_prefix(size);
     for (bool more = true; more;) {
       switch (parser.next(input)) {
-        case MultipartEvent::need_more: more = false; break;
+        case MultipartEvent::need_more:
+          more = false;
+          break;
         case MultipartEvent::part:
           text += "[" + parser.head().name + "|" + parser.head().filename + "]";
           break;
@@ -29,9 +31,13 @@ std::string heard(std::string_view body, std::size_t cut) {
           require(!parser.data().empty());
           text.append(as_text(parser.data()));
           break;
-        case MultipartEvent::part_end: text += "."; break;
-        case MultipartEvent::end: return text + "end";
-        case MultipartEvent::error: return text + "!" + std::string(parser.reason());
+        case MultipartEvent::part_end:
+          text += ".";
+          break;
+        case MultipartEvent::end:
+          return text + "end";
+        case MultipartEvent::error:
+          return text + "!" + std::string(parser.reason());
       }
     }
     require(input.empty());

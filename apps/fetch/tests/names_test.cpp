@@ -9,9 +9,9 @@
 namespace rondo::fetch {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 using ::testing::Not;
-using ::testing::HasSubstr;
 
 TEST(Names, areReadableWhereTheyCanBe) {
   EXPECT_EQ(local_name("https://example.org/", ".html"), "example.org/index.html");

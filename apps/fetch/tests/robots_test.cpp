@@ -37,9 +37,10 @@ TEST(Robots, patternsAreAnyTextAndTheEnd) {
 }
 
 TEST(Robots, theOwnGroupCountsElseThatOfAll) {
-  const char* text = "User-agent: other\nDisallow: /\n\n"
-                     "User-agent: a\nUser-agent: Rondo # us\nDisallow: /own\nCrawl-delay: 0.5\n\n"
-                     "User-agent: *\nDisallow: /all\n";
+  const char* text =
+      "User-agent: other\nDisallow: /\n\n"
+      "User-agent: a\nUser-agent: Rondo # us\nDisallow: /own\nCrawl-delay: 0.5\n\n"
+      "User-agent: *\nDisallow: /all\n";
   EXPECT_FALSE(allows(text, "/own"));
   EXPECT_TRUE(allows(text, "/all"));
   EXPECT_EQ(parse_robots(text, "rondo").delay, std::chrono::milliseconds(500));

@@ -6,8 +6,8 @@
 //
 //   auto parts = http::Multipart::of(request).or_throw();
 //   while ((co_await parts.next()).or_throw()) {
-//     if (!parts.head().has_filename) { fields[parts.head().name] = co_await parts.read_all(); ... }
-//     else while (auto piece = (co_await parts.read()).or_throw(); !piece.empty()) store(piece);
+//     if (!parts.head().has_filename) { fields[parts.head().name] = co_await parts.read_all(); ...
+//     } else while (auto piece = (co_await parts.read()).or_throw(); !piece.empty()) store(piece);
 //   }
 //
 // A file of a form streams: it is never whole in memory. Its filename is the client's text: use it

@@ -28,12 +28,12 @@ enum class SameSite : std::uint8_t { unset, lax, strict, none };
 struct SetCookie {
   std::string name;
   std::string value;
-  std::string domain = {};  ///< empty: the host that sets it only
-  std::string path = {};    ///< empty: the folder of the page that sets it
+  std::string domain = {};                           ///< empty: the host that sets it only
+  std::string path = {};                             ///< empty: the folder of the page that sets it
   std::optional<std::chrono::seconds> max_age = {};  ///< zero or less: it is removed
   std::optional<WallTime> expires = {};              ///< counts when there is no max_age
   bool secure = false;
-  bool http_only = false;   ///< not for scripts
+  bool http_only = false;  ///< not for scripts
   SameSite same_site = SameSite::unset;
 };
 

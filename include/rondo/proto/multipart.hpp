@@ -36,8 +36,8 @@ Result<std::string> multipart_boundary(std::string_view content_type);
 
 /// What stands before a part's bytes.
 struct PartHead {
-  std::string name;          ///< of the form's field; "" when the part says none
-  std::string filename;      ///< as the client says, with a path or worse in it: never open it
+  std::string name;      ///< of the form's field; "" when the part says none
+  std::string filename;  ///< as the client says, with a path or worse in it: never open it
   bool has_filename = false;
   std::string content_type;  ///< "text/plain" unless the part says another
   /// The fields as they came, one "Name: value" a line.
@@ -73,11 +73,11 @@ class MultipartParser {
   MultipartEvent read_head(ByteView& input);
   bool parse_head();
 
-  std::string mark_;            ///< CR LF "--" boundary
+  std::string mark_;  ///< CR LF "--" boundary
   MultipartLimits limits_;
   State state_ = State::preamble;
-  std::size_t matched_ = 2;     ///< bytes of mark_ seen; the first may lack its CR LF
-  std::string line_;            ///< what stands behind a mark, or the head so far
+  std::size_t matched_ = 2;  ///< bytes of mark_ seen; the first may lack its CR LF
+  std::string line_;         ///< what stands behind a mark, or the head so far
   std::size_t parts_ = 0;
   PartHead head_;
   ByteView data_;

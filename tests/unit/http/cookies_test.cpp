@@ -93,10 +93,12 @@ TEST(Cookies, areReadAndSetByHandlers) {
     EXPECT_TRUE(http::remove_cookie(out, "old"));
     out.send(seen);
   });
-  const Outcome outcome = play({.router = std::move(router), .client = [](ByteStream& peer, std::string&) -> Task<> {
-    (void)co_await peer.write_all("GET / HTTP/1.1\r\nHost: a\r\nCookie: a=1\r\nCookie: b=2\r\n"
-                                  "Connection: close\r\n\r\n");
-  }});
+  const Outcome outcome =
+      play({.router = std::move(router), .client = [](ByteStream& peer, std::string&) -> Task<> {
+              (void)co_await peer.write_all(
+                  "GET / HTTP/1.1\r\nHost: a\r\nCookie: a=1\r\nCookie: b=2\r\n"
+                  "Connection: close\r\n\r\n");
+            }});
   EXPECT_TRUE(outcome.heard.ends_with("2"));
   EXPECT_NE(outcome.heard.find("Set-Cookie: sid=1; Path=/\r\n"), std::string::npos);
   EXPECT_NE(outcome.heard.find("Set-Cookie: old=; Path=/; Max-Age=0\r\n"), std::string::npos);

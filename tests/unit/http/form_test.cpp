@@ -10,9 +10,9 @@ namespace {
 
 /// The answer to a POST of `body`.
 std::string post(http::Router router, std::string type, std::string body) {
-  const std::string request = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: " +
-                              type + "\r\nContent-Length: " + std::to_string(body.size()) +
-                              "\r\n\r\n" + body;
+  const std::string request =
+      "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: " + type +
+      "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
   return play({.router = std::move(router),
                .pair = {.capacity = 100},
                .client = [&](ByteStream& peer, std::string&) -> Task<> {

@@ -59,8 +59,10 @@ TEST(Cookie, whatABrowserWouldDropIsNotWritten) {
 
 TEST(Cookie, attributesAreReadAsBrowsersDo) {
   const SetCookie cookie =
-      parse_set_cookie(" a = b ; DOMAIN=.Example.ORG; path=nonsense; max-age=1; Max-Age=x; secure=no;"
-                       " unknown; SameSite=odd").or_throw();
+      parse_set_cookie(
+          " a = b ; DOMAIN=.Example.ORG; path=nonsense; max-age=1; Max-Age=x; secure=no;"
+          " unknown; SameSite=odd")
+          .or_throw();
   EXPECT_EQ(cookie.name, "a");
   EXPECT_EQ(cookie.value, "b");
   EXPECT_EQ(cookie.domain, "example.org");
@@ -69,7 +71,8 @@ TEST(Cookie, attributesAreReadAsBrowsersDo) {
   EXPECT_TRUE(cookie.secure);
   EXPECT_EQ(cookie.same_site, SameSite::unset);
   EXPECT_EQ(parse_set_cookie("a=b; Max-Age=-5").or_throw().max_age, 0s);
-  EXPECT_EQ(parse_set_cookie("a=b; Max-Age=99999999999999999999").or_throw().max_age, 400 * 86'400s);
+  EXPECT_EQ(parse_set_cookie("a=b; Max-Age=99999999999999999999").or_throw().max_age,
+            400 * 86'400s);
   EXPECT_EQ(parse_set_cookie("flag").or_throw().value, "flag");
   for (const std::string& bad : {std::string(), std::string("="), std::string(" ; Path=/"),
                                  std::string("a=b\x01"), "a=" + std::string(4'096, 'x')})
@@ -78,14 +81,15 @@ TEST(Cookie, attributesAreReadAsBrowsersDo) {
 
 TEST(Cookie, datesComeInManyForms) {
   const WallTime when(1'445'412'480s);  // 2015-10-21 07:28:00
-  for (const char* text : {"Wed, 21 Oct 2015 07:28:00 GMT", "Wednesday, 21-Oct-15 07:28:00 GMT",
-                           "Wed Oct 21 07:28:00 2015", "21 oct 2015 7:28:0", "2015 October 21 07:28:00"})
+  for (const char* text :
+       {"Wed, 21 Oct 2015 07:28:00 GMT", "Wednesday, 21-Oct-15 07:28:00 GMT",
+        "Wed Oct 21 07:28:00 2015", "21 oct 2015 7:28:0", "2015 October 21 07:28:00"})
     EXPECT_EQ(parse_cookie_date(text).or_throw(), when) << text;
   EXPECT_EQ(parse_cookie_date("1 Jan 9999 00:00:00").or_throw(),
             WallTime(std::chrono::sys_days(std::chrono::year(2200) / 1 / 1)));
   EXPECT_EQ(parse_cookie_date("Thu, 01 Jan 1601 00:00:00").or_throw(), WallTime());
-  for (const char* bad : {"", "yesterday", "32 Oct 2015 00:00:00", "21 Oct 2015", "21 Oct 2015 24:00:00",
-                          "31 Feb 2015 00:00:00", "21 Oct 1500 00:00:00"})
+  for (const char* bad : {"", "yesterday", "32 Oct 2015 00:00:00", "21 Oct 2015",
+                          "21 Oct 2015 24:00:00", "31 Feb 2015 00:00:00", "21 Oct 1500 00:00:00"})
     EXPECT_FALSE(parse_cookie_date(bad).has_value()) << bad;
 }
 

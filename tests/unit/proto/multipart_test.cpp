@@ -80,8 +80,7 @@ TEST(Multipart, refusesWhatIsBroken) {
             "[|-|text/plain].!too many parts");
   EXPECT_EQ(read("--B\r\nA: " + std::string(100, 'x'), 7, {.head_max = 64}),
             "!a part's head is too large");
-  EXPECT_EQ(read("--B" + std::string(1'000, ' '), 7),
-            "!a boundary is followed by something else");
+  EXPECT_EQ(read("--B" + std::string(1'000, ' '), 7), "!a boundary is followed by something else");
 }
 
 TEST(Multipart, theBoundaryIsTheContentTypes) {
