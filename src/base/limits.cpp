@@ -27,7 +27,7 @@ constexpr Limit k_all[] = {
     tls_buffer_size,       http_client_connections_max, http_client_per_origin_max,
     http_redirects_max,    http_retries_max,        http_retry_delay,   http_connect_timeout,
     http_answer_timeout,   http_answer_max,         http_packed_max,
-    http_unpacked_max,      http_parts_max,         http_part_head_max,
+    http_unpacked_max,      http_rate_clients_max,  http_parts_max,         http_part_head_max,
     http_cookies_max,       http_cookies_per_domain_max,
 };
 

@@ -7,6 +7,7 @@
 #include "rondo/core/cancel.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/http/cookies.hpp"
+#include "rondo/http/middleware.hpp"
 #include "rondo/proto/http1_write.hpp"
 
 namespace rondo::http::detail {
@@ -73,8 +74,8 @@ Task<Result<>> ClientExchange::write(const ClientRequest& request) {
   if (!options.user_agent.empty() && !has_field(request, "User-Agent"))
     out.field("User-Agent", options.user_agent);
   if (!has_field(request, "Accept")) out.field("Accept", "*/*");
-  may_unpack = options.unpack && !has_field(request, "Accept-Encoding") &&
-               !has_field(request, "Range");
+  may_unpack =
+      options.unpack && !has_field(request, "Accept-Encoding") && !has_field(request, "Range");
   if (may_unpack) out.field("Accept-Encoding", "gzip, br, zstd");
   std::string cookies;
   if (options.cookies && !has_field(request, "Cookie"))
@@ -82,6 +83,9 @@ Task<Result<>> ClientExchange::write(const ClientRequest& request) {
   if (!cookies.empty()) out.field("Cookie", cookies);
   if (forwarded && !options.proxy_authorization.empty())
     out.field("Proxy-Authorization", options.proxy_authorization);
+  if (const proto::TraceContext* trace = current_trace();
+      trace && !has_field(request, "traceparent"))
+    out.field("traceparent", proto::write_traceparent(*trace));
   for (const Header& field : request.headers) out.field(field.name, field.value);
   if (request.body_source && !request.body_size)
     out.field("Transfer-Encoding", "chunked");

@@ -123,16 +123,65 @@ std::string allow_of(const RouteNode& node) {
 }
 
 }  // namespace
+
+/// Middleware from the outside in. Handlers inside of them point here.
+struct Layers {
+  std::vector<Middleware*> list;
+  std::vector<Owned<Middleware>> own;
+
+  Task<> run(std::size_t at, Handler& handler, Request& request, Response& response) const {
+    if (at < list.size()) {
+      const Next next(*this, at + 1, handler, request, response);
+      co_await (*list[at])(request, response, next);
+    } else if (handler.is_plain()) {
+      handler.call(request, response);
+    } else {
+      co_await handler.start(request, response);
+    }
+  }
+  void add(Middleware&& middleware) {
+    own.emplace_back(new Middleware(std::move(middleware)));
+    list.push_back(own.back().get());
+  }
+  /// The handler inside of what there is now: what is added later is not around it.
+  Handler around(Handler&& handler) {
+    if (list.empty()) return std::move(handler);
+    struct Inside {
+      Layers layers;
+      Handler handler;
+    };
+    auto inside = std::make_unique<Inside>();
+    inside->layers.list = list;
+    inside->handler = std::move(handler);
+    return Handler([inside = std::move(inside)](Request& request, Response& response) {
+      return inside->layers.run(0, inside->handler, request, response);
+    });
+  }
+};
+
 }  // namespace detail
 
-Router::Router() : root_(std::make_unique<detail::RouteNode>()) {}
+Task<> Next::operator()() const { return layers_->run(at_, *handler_, *request_, *response_); }
+
+Router::Router() : root_(std::make_unique<detail::RouteNode>()) { new_layers(nullptr); }
 Router::Router(Router&&) noexcept = default;
 Router& Router::operator=(Router&&) noexcept = default;
 Router::~Router() = default;
 
+detail::Layers& Router::new_layers(const detail::Layers* around) {
+  layers_.emplace_back(new detail::Layers);
+  if (around) layers_.back()->list = around->list;
+  return *layers_.back();
+}
+
 Router& Router::on(Method method, std::string_view pattern, Handler handler) {
-  RONDO_ASSERT(pattern.starts_with('/'), "a pattern begins with /");
   RONDO_ASSERT(handler, "a route needs a handler");
+  add(method, pattern, layers_.front()->around(std::move(handler)));
+  return *this;
+}
+
+void Router::add(Method method, std::string_view pattern, Handler handler) {
+  RONDO_ASSERT(pattern.starts_with('/'), "a pattern begins with /");
   detail::RouteNode* node = root_.get();
   std::size_t params = 0;
   bool rest = false;
@@ -147,15 +196,44 @@ Router& Router::on(Method method, std::string_view pattern, Handler handler) {
     RONDO_ASSERT(action.method != method, "this method and pattern have a handler already");
   }
   node->actions.push_back({method, std::move(handler)});
-  return *this;
 }
 
 Router& Router::otherwise(Handler handler) {
-  otherwise_ = std::move(handler);
+  otherwise_ = layers_.front()->around(std::move(handler));
+  answers_unknown_ = true;
   return *this;
 }
 
-Router& Router::filter(MoveFn<bool(Request&, Response&)> check) {
+Router& Router::use(Middleware middleware) {
+  layers_.front()->add(std::move(middleware));
+  if (answers_unknown_) return *this;
+  otherwise_ = layers_.front()->around(
+      Handler([](Request&, Response& response) { response.send_error(404); }));
+  return *this;
+}
+
+Group Router::group(std::string_view prefix) {
+  RONDO_ASSERT(prefix.starts_with('/') && !prefix.ends_with('/'), "a prefix is written /a/b");
+  return {*this, std::string(prefix), new_layers(layers_.front().get())};
+}
+
+Group& Group::use(Middleware middleware) {
+  layers_->add(std::move(middleware));
+  return *this;
+}
+
+Group& Group::on(Method method, std::string_view pattern, Handler handler) {
+  RONDO_ASSERT(handler, "a route needs a handler");
+  router_->add(method, prefix_ + std::string(pattern), layers_->around(std::move(handler)));
+  return *this;
+}
+
+Group Group::group(std::string_view prefix) {
+  RONDO_ASSERT(prefix.starts_with('/') && !prefix.ends_with('/'), "a prefix is written /a/b");
+  return {*router_, prefix_ + std::string(prefix), router_->new_layers(layers_)};
+}
+
+Router& Router::filter(Filter check) {
   filters_.push_back(std::move(check));
   return *this;
 }

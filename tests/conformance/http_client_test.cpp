@@ -127,7 +127,8 @@ TEST_P(HttpClient, cookies_are_kept_and_sent_where_they_belong) {
   beside_router(std::move(router), [&](std::string url) -> Task<> {
     http::CookieJar jar;
     Client client({.cookies = &jar});
-    const auto get = [&](std::string path, std::vector<http::Header> own = {}) -> Task<std::string> {
+    const auto get = [&](std::string path,
+                         std::vector<http::Header> own = {}) -> Task<std::string> {
       auto answer = (co_await client.send({.url = url + path, .headers = own})).or_throw();
       co_return (co_await answer.read_all()).or_throw();
     };
@@ -176,8 +177,8 @@ TEST_P(HttpClient, a_packed_answer_is_unpacked_while_it_is_read) {
     auto wrong = co_await client.get(url).or_throw();
     EXPECT_EQ((co_await wrong.read_all()).error().code(), Errc::bad_message);
 
-    for (const http::Header& own : {http::Header{"Accept-Encoding", "zstd"},
-                                    http::Header{"Range", "bytes=0-"}}) {
+    for (const http::Header& own :
+         {http::Header{"Accept-Encoding", "zstd"}, http::Header{"Range", "bytes=0-"}}) {
       auto raw = (co_await client.send({.url = url, .headers = {own}})).or_throw();
       EXPECT_FALSE(raw.was_packed());
       EXPECT_EQ((co_await raw.read_all()).or_throw(), sent);
@@ -326,9 +327,9 @@ TEST_P(HttpClient, secrets_do_not_go_to_another_host) {
       scope.start([&]() -> Task<> {
         auto peer = co_await listener.accept().or_throw();
         EXPECT_THAT(co_await hear(peer), HasSubstr("Authorization: Basic QWRhOjE4MTU="));
-        (void)co_await peer.write_all("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:" +
-                                      std::to_string(other.port()) +
-                                      "/x\r\nContent-Length: 0\r\n\r\n");
+        (void)co_await peer.write_all(
+            "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:" + std::to_string(other.port()) +
+            "/x\r\nContent-Length: 0\r\n\r\n");
       });
       scope.start([&]() -> Task<> {
         auto peer = co_await other.accept().or_throw();
@@ -451,7 +452,7 @@ TEST_P(HttpClient, a_body_without_a_length_lasts_until_the_end_and_extras_are_no
       [](tcp::Stream peer, int number) -> Task<> {
         (void)co_await hear(peer);
         constexpr std::string_view k_endless = "HTTP/1.0 200 OK\r\n\r\nall of it";
-        if (number == 1) co_return (void)co_await peer.write_all(k_endless);
+        if (number == 1) co_return (void) co_await peer.write_all(k_endless);
         (void)co_await peer.write_all(
             "HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
             "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nforce");
@@ -553,7 +554,7 @@ TEST_P(HttpClient, proxies_are_asked_for_whole_urls_and_tunnels) {
         heard.push_back(co_await hear(peer));
         if (!heard.back().starts_with("CONNECT")) {
           (void)co_await peer.write_all("HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nproxied");
-          co_return (void)co_await peer.read();
+          co_return (void) co_await peer.read();
         }
         if (heard.back().find("forbidden") != std::string::npos) {
           (void)co_await peer.write_all("HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
@@ -596,9 +597,9 @@ TEST_P(HttpClient, speaks_tls_with_a_server_and_believes_no_stranger) {
     http::Server server(std::move(router));
     co_await with_scope([&](Scope& scope) -> Task<> {
       scope.start([&]() -> Task<> { (void)co_await server.run(listener, context); });
-      Client client({.tls = tls::Context::client({.authorities_file = made.authority(),
-                                                  .alpn = {"http/1.1"}})
-                                .or_throw()});
+      Client client(
+          {.tls = tls::Context::client({.authorities_file = made.authority(), .alpn = {"http/1.1"}})
+                      .or_throw()});
       EXPECT_EQ(co_await text_of(client, url + "/secure"), "yes");
       auto large = co_await client.get(url + "/stream").or_throw();
       EXPECT_EQ((co_await large.read_all()).or_throw().size(), 100'000u);

@@ -196,6 +196,9 @@ inline constexpr Limit http_answer_timeout{"http_answer_timeout", 30'000, "ms", 
                                            "the head of an answer must be complete"};
 inline constexpr Limit http_answer_max{"http_answer_max", 67'108'864, "bytes", AtLimit::reject,
                                        "an answer's body that is read whole"};
+inline constexpr Limit http_rate_clients_max{
+    "http_rate_clients_max", 65'536, "clients", AtLimit::drop,
+    "addresses a rate limit remembers: the one that asked longest ago goes"};
 inline constexpr Limit http_parts_max{"http_parts_max", 1'000, "parts", AtLimit::reject,
                                       "parts of one multipart body"};
 inline constexpr Limit http_part_head_max{"http_part_head_max", 16'384, "bytes", AtLimit::reject,

@@ -11,6 +11,7 @@
 // over parameters, those over the rest. GET answers HEAD too. An unknown path is 404, a known one
 // with another method 405 with Allow; OPTIONS is answered with Allow. A handler that throws is 500.
 // Segments are compared percent-decoded; a path that does not decode is 400.
+// A group has a prefix, and middleware around its handlers (http/middleware.hpp has some).
 // Lifetime: coroutine lambdas with captures are safe here: the router keeps them while they run.
 // Thread rule: filled on one thread, then used by the loop's.
 #pragma once
@@ -68,7 +69,67 @@ struct Params {
   std::string decoded;  ///< holds the values that were percent-encoded
 };
 struct RouteNode;
+struct Layers;
 }  // namespace detail
+
+/// The rest of what stands around a handler, and the handler itself: awaited once, or not at all.
+class Next {
+ public:
+  Task<> operator()() const;
+
+ private:
+  friend struct detail::Layers;
+  Next(const detail::Layers& layers, std::size_t at, Handler& handler, Request& request,
+       Response& response) noexcept
+      : layers_(&layers), at_(at), handler_(&handler), request_(&request), response_(&response) {}
+  const detail::Layers* layers_;
+  std::size_t at_;
+  Handler* handler_;
+  Request* request_;
+  Response* response_;
+};
+
+/// Stands around handlers: does what is to be done before, awaits next(), and what after.
+using Middleware = MoveFn<Task<>(Request&, Response&, Next)>;
+/// Asked before a handler; false means that it has answered.
+using Filter = MoveFn<bool(Request&, Response&)>;
+
+class Router;
+
+/// A part of a router: routes below a prefix with middleware of their own, inside of that of the
+/// group around. A handle: fill it before the router is moved into a server.
+class Group {
+ public:
+  /// Puts middleware around every route that is added from now on, inside of what is there.
+  Group& use(Middleware middleware);
+  /// As Router::on; the pattern is what follows the prefix, and may be "" for the prefix itself.
+  Group& on(Method method, std::string_view pattern, Handler handler);
+  Group& get(std::string_view pattern, Handler handler) {
+    return on(Method::get, pattern, std::move(handler));
+  }
+  Group& post(std::string_view pattern, Handler handler) {
+    return on(Method::post, pattern, std::move(handler));
+  }
+  Group& put(std::string_view pattern, Handler handler) {
+    return on(Method::put, pattern, std::move(handler));
+  }
+  Group& patch(std::string_view pattern, Handler handler) {
+    return on(Method::patch, pattern, std::move(handler));
+  }
+  Group& del(std::string_view pattern, Handler handler) {
+    return on(Method::delete_, pattern, std::move(handler));
+  }
+  /// A group inside of this one.
+  Group group(std::string_view prefix);
+
+ private:
+  friend Router;
+  Group(Router& router, std::string prefix, detail::Layers& layers)
+      : router_(&router), prefix_(std::move(prefix)), layers_(&layers) {}
+  Router* router_;
+  std::string prefix_;
+  detail::Layers* layers_;
+};
 
 class Router {
  public:
@@ -97,8 +158,13 @@ class Router {
   }
   /// Answers every path that no route has, in place of 404.
   Router& otherwise(Handler handler);
+  /// Puts middleware around every route that is added from now on, and around what answers paths
+  /// without one. What is refused before a route is looked for (400, 405, OPTIONS) is outside.
+  Router& use(Middleware middleware);
+  /// Routes below `prefix`, "/api/{version}" say, with middleware of their own.
+  Group group(std::string_view prefix);
   /// Asked before every handler, in the order they were added; false means that it has answered.
-  Router& filter(MoveFn<bool(Request&, Response&)> check);
+  Router& filter(Filter check);
 
   /// What matches: the handler, else the status to refuse with (400, 404, 405; 204 for OPTIONS)
   /// and for 405 and 204 the value of Allow.
@@ -112,9 +178,15 @@ class Router {
   bool admit(Request& request, Response& response);
 
  private:
+  friend Group;
+  void add(Method method, std::string_view pattern, Handler handler);
+  detail::Layers& new_layers(const detail::Layers* around);
+
   Owned<detail::RouteNode> root_;
   Handler otherwise_;
-  std::vector<MoveFn<bool(Request&, Response&)>> filters_;
+  bool answers_unknown_ = false;  ///< by a handler that was given
+  std::vector<Filter> filters_;
+  std::vector<Owned<detail::Layers>> layers_;  ///< the first is the router's own
 };
 
 }  // namespace rondo::http
