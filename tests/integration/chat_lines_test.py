@@ -28,6 +28,23 @@ def acknowledged_once():
         equal([e["body"] for e in back.want("page")["events"]], ["ship it"], "history")
 
 
+def half_closed():
+    """Who sends lines and then shuts its writing side down gets every answer before the end."""
+    with Server(args=["--send-limit", "0"]) as server:
+        ada = Lines(server.door("lines"))
+        frames = [{"t": "auth", "guest": "Ada"}, {"t": "join", "room": "lobby"}]
+        frames += [{"t": "send", "room": "lobby", "cid": f"c{n}", "body": f"line {n}"} for n in range(300)]
+        frames.append({"t": "history", "room": "lobby", "before": 1000, "limit": 3})
+        ada.socket.sendall("".join(json.dumps(frame) + "\n" for frame in frames).encode())
+        ada.socket.shutdown(socket.SHUT_WR)
+        got = []
+        while (frame := ada.next()) is not None:
+            got.append(frame)
+        equal([f["cid"] for f in got if f["t"] == "ack"], [f"c{n}" for n in range(300)], "acks")
+        equal(len([f for f in got if f["t"] == "page"]), 1, "the page")
+        equal(len([f for f in got if f["t"] == "ev"]), 300, "events")
+
+
 def resumes():
     """After a lost connection resume brings what was missed, before what is live."""
     with Server(args=["--send-limit", "0"]) as server:
@@ -197,4 +214,4 @@ def second_server():
             raise AssertionError(later.stderr)
 
 
-main([acknowledged_once, resumes, gone_room, presence_and_reading, refusals, slow_readers, stops, second_server])
+main([acknowledged_once, half_closed, resumes, gone_room, presence_and_reading, refusals, slow_readers, stops, second_server])

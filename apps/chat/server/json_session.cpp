@@ -51,6 +51,15 @@ Task<bool> JsonSession::receive(std::string_view text) {
   co_return true;
 }
 
+Task<> JsonSession::settle() {
+  while (!given_up() && (sending_ > 0 || pumping())) {
+    calm().reset();
+    co_await calm().wait();
+  }
+  // It hears no more of its rooms: what waits to be written now has an end.
+  while (!subscriptions().empty()) hub().leave(*this, subscriptions().back()->room, false);
+}
+
 Task<> JsonSession::act(ClientFrame& frame) {
   switch (frame.kind) {
     case FrameKind::auth:
