@@ -76,6 +76,8 @@ export class Chat {
   down_since: number | null = null;
   /** The room whose join was asked for by name, until it is answered. */
   joining: string | null = null;
+  /** Set by the page: is the end of this room before the reader's eyes just now? */
+  watched: (room: Room) => boolean = () => false;
 
   private readonly cids = new CidMaker();
   private readonly listeners = new Set<() => void>();
@@ -156,7 +158,7 @@ export class Chat {
     if (this.current === name) return;
     const left = this.room;
     if (left) {
-      if (left.unread(this.me?.id ?? '') === 0) left.marker = 0;
+      this.lookedAway(left);
       left.background();
     }
     this.current = name;
@@ -244,6 +246,13 @@ export class Chat {
     if (!room.timeline || !room.readTo(room.timeline.last)) return;
     this.read_due.add(room.name);
     this.read_timer ??= setTimeout(() => this.sendReads(), k_read_pause_ms);
+    this.changed();
+  }
+
+  /** The reader turned to something else: the next new-line stands where they stopped now. */
+  lookedAway(room: Room): void {
+    if (room.marker === 0 || room.unread(this.me?.id ?? '') > 0) return;
+    room.marker = 0;
     this.changed();
   }
 
@@ -521,7 +530,9 @@ export class Chat {
     if (!message) return;
     room.typing.delete(message.from.id);
     if (message.from.id === this.me?.id) return;
-    room.noteUnread(this.me?.id ?? '');
+    // Read as it arrives: no new-line. What was missed gets one, however attentive the reader is.
+    if (live && this.watched(room)) this.seen(room);
+    else room.noteUnread(this.me?.id ?? '');
     if (live) this.options.onMessage?.(room, message);
   }
 
