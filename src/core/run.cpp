@@ -146,10 +146,14 @@ Task<int> with_status(Task<> main) {
   co_return 0;
 }
 
-/// Without a driver (RONDO_DRIVER names none, or a refused one) there is no program to run.
-std::unique_ptr<Program> make_program(RunOptions options) {
+/// Without a driver (RONDO_DRIVER names none, or a refused one) there is no program to run: `main`
+/// is dropped in the unwinding, which is no mistake of whoever wrote it.
+std::unique_ptr<Program> make_program(RunOptions options, Task<int>& main) {
   try {
-    return std::make_unique<Program>(std::move(options));
+    Task<int> held = std::move(main);
+    auto program = std::make_unique<Program>(std::move(options));
+    main = std::move(held);
+    return program;
   } catch (const std::exception& error) {  // A driver or a thread was refused.
     log(LogLevel::error, error.what());
     return nullptr;
@@ -159,7 +163,7 @@ std::unique_ptr<Program> make_program(RunOptions options) {
 }  // namespace
 
 int run(Task<int> main, RunOptions options) {
-  auto program = make_program(std::move(options));
+  auto program = make_program(std::move(options), main);
   if (!program) return 1;
   Loop::Entered entered(program->loop);
   program->begin(std::move(main));
