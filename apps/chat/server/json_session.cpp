@@ -196,8 +196,7 @@ Task<> JsonSession::on_join(ClientFrame& frame) {
     if (!made) {
       const bool named = made.error() == Errc::bad_message;
       refuse(named ? "bad_room" : "unavailable",
-             named ? "a room's name has letters, digits, dots and dashes" : "try again",
-             frame.room);
+             named ? k_room_name_rule : "try again", frame.room);
       co_return;
     }
     room = *made;
