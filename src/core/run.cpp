@@ -36,6 +36,7 @@ struct Program {
       : options(std::move(given)),
         crew_options(crew_of(options)),
         loop(std::move(options.loop)) {
+    loop.bound_stop(options.grace);
     if (crew_options.loops > 1 || options.pin) crew.emplace(loop, crew_options);
     hook.program = signals.program = timer.program = this;
     hook.run = [](detail::LoopHook& h) { static_cast<StopHook&>(h).program->stopping(); };
@@ -51,6 +52,7 @@ struct Program {
                  "several loops (testing/sim_world.hpp)");
     return {.loops = given.loops == 0 ? usable_cpus() : given.loops,
             .pin = given.pin,
+            .grace = given.grace,
             .driver = given.loop.driver,
             .ready_budget = given.loop.ready_budget};
   }
@@ -88,6 +90,7 @@ struct Program {
     state = State::cancelling;
     if (timer.armed()) loop.disarm(timer);
     arm(options.drain_max);
+    loop.end_grace();
     loop.cancel_all();
     if (crew) crew->cancel_all();
   }

@@ -144,6 +144,31 @@ TEST(StreamRulesInVirtualTime, rule_07_output_nobody_reads_is_given_up_after_lin
   });
 }
 
+TEST(StreamRulesInVirtualTime, rule_29_output_nobody_reads_does_not_outlast_the_grace_of_a_stop) {
+  SimLoop sim;
+  sim.run([]() -> Task<> {
+    loop().bound_stop(1s);
+    std::vector<Ends> pairs;
+    for (int i = 0; i < 3; ++i) {
+      pairs.push_back(co_await tcp_pair());
+      (void)co_await stuff(pairs.back().near, 60'000);
+    }
+    EXPECT_TRUE(co_await until([] { return net::socket_statistics().open == 6; }));
+    pairs[0].near.close();  // Two of its five seconds are over when the stop comes.
+    co_await sleep_for(2s);
+    loop().request_stop();
+    co_await sleep_for(500ms);
+    pairs[1].near.close();
+    co_await sleep_for(500ms - 1ms);
+    EXPECT_EQ(net::socket_statistics().open, 6u) << "what was accepted is given up early";
+    co_await sleep_for(2ms);
+    EXPECT_EQ(net::socket_statistics().open, 4u);
+    pairs[2].near.close();
+    co_await sleep_for(1ms);
+    EXPECT_EQ(net::socket_statistics().open, 3u) << "the grace is over";
+  });
+}
+
 TEST_P(StreamRules, rule_07_a_closed_stream_ends_when_its_peer_goes_before_linger_max) {
   run([]() -> Task<> {
     Ends ends = co_await tcp_pair();

@@ -5,8 +5,9 @@
 //   while (auto peer = co_await listener.accept()) sessions.start(serve, std::move(*peer));
 //
 // A handle is one pointer, move-only, and may be moved at any time. Its destructor hands the
-// socket to the loop: accepted output is sent (for at most limits::linger_max), operations in
-// flight end, then the descriptor is closed. No handle may outlive its loop (checked).
+// socket to the loop: accepted output is sent (for at most limits::linger_max, and within the grace
+// of a stop), operations in flight end, then the descriptor is closed. No handle may outlive its
+// loop (checked).
 // Thread rule: the loop's thread.
 #pragma once
 

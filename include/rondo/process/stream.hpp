@@ -11,7 +11,8 @@
 // error broken_pipe, never SIGPIPE. A stream that can only be written ends at once when read, one
 // that can only be read is `closed` for writing.
 // A handle is one pointer, move-only; its destructor hands the stream to the loop, which sends
-// what was accepted (for at most limits::linger_max) and closes. None may outlive its loop.
+// what was accepted (for at most limits::linger_max, and within the grace of a stop) and closes.
+// None may outlive its loop.
 // Thread rule: the loop's thread.
 #pragma once
 
