@@ -41,7 +41,8 @@ Result<> check_address(std::string_view option, std::string_view value) {
   const bool is_port = !value.empty() && value.find_first_not_of("0123456789") == value.npos;
   std::string text(option);
   text.append(" ").append(value).append(": not an address: HOST:PORT is wanted, in numbers (");
-  return usage(text.append("127.0.0.1:").append(is_port ? value : "0 takes a free port").append(")"));
+  text.append("127.0.0.1:").append(is_port ? value : "0 takes a free port").append(")");
+  return usage(text);
 }
 
 Result<> check_driver() {

@@ -102,7 +102,7 @@ std::string join_help() {
   JoinOptions join;
   cli::Options options(k_command, "RONDO_JOIN_");
   add_options(options, join);
-  return "rondo join [URL]: the chat in a terminal; URL is http://127.0.0.1:8080 unless given\n\n"
+  return "rondo join [URL]: the chat in a terminal; URL: http://127.0.0.1:8080 unless given\n\n"
          "  rondo join --name Ada                        the lobby of http://127.0.0.1:8080\n"
          "  rondo join https://chat.example.org --room build\n"
          "  make 2>&1 | tail -1 | rondo join --name ci   says a line each, ends when all are "

@@ -193,10 +193,10 @@ Task<int> chat_main(ChatOptions chat) {
   auto folder = DataFolder::open(chat.data);
   if (!folder) {
     const Error& why = folder.error();
-    cli::complain(k_command,
-                  why == Errc::exists
-                      ? "--data " + std::string(why.object()) + " (stop it, or choose another folder)"
-                      : why.message() + " (a folder that can be written is wanted)");
+    cli::complain(k_command, why == Errc::exists ? "--data " + std::string(why.object()) +
+                                                       " (stop it, or choose another folder)"
+                                                 : why.message() +
+                                                       " (a folder that can be written is wanted)");
     co_return 1;
   }
   auto doors = Doors::open(chat);
