@@ -114,7 +114,7 @@ std::string join_help() {
          "connection is made again, and what was not stored is sent again, once.\n"
          "Environment: RONDO_JOIN_NAME and so on; RONDO_DRIVER=uring|epoll. A flag beats the\n"
          "environment, the environment beats the file.\n"
-         "Exit status: 0 all that was said is stored, 1 it is not or nobody answers, 2 wrong use.\n";
+         "Exit status: 0 what was said is stored, 1 it is not or nobody answers, 2 wrong use.\n";
 }
 
 int run_join(const cli::Arguments& arguments) {

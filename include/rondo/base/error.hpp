@@ -12,6 +12,8 @@
 // Thread rule: values; copies may go to any thread.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <cstdint>
 #include <exception>
 #include <string>

@@ -9,6 +9,8 @@
 // Thread rule: constants.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <cstdint>
 #include <span>
 #include <string_view>

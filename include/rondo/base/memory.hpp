@@ -10,6 +10,8 @@
 // Thread rule: a value.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <concepts>
 #include <cstddef>
 #include <new>

@@ -6,6 +6,8 @@
 // Thread rule: a value; close() is safe on any thread.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <utility>
 
 namespace rondo {
