@@ -460,7 +460,7 @@ struct Branch : Chain {
 ///
 /// Lifetime: dies after its task has ended (checked) and before its loop.
 template <class T>
-class [[nodiscard("the loop must turn until its main task has ended")]] MainTask {
+class [[nodiscard("keep it, and turn the loop until it is done()")]] MainTask {
  public:
   MainTask(Loop& loop, Task<T> task) : loop_(loop) {
     Loop::Entered entered(loop);

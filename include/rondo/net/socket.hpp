@@ -30,7 +30,7 @@ ByteStream& stream_of(Socket& socket) noexcept;
 }  // namespace detail
 
 /// A connected stream socket; everything ByteStream has, and the socket's own.
-class [[nodiscard]] Stream {
+class [[nodiscard("keep it: its end closes the stream")]] Stream {
  public:
   /// Takes over a connected stream socket, one of the running loop's driver or one that was
   /// inherited or received. O_NONBLOCK is set or taken away as the driver needs it: who shares the
@@ -107,14 +107,14 @@ struct ListenOptions {
 };
 
 namespace detail {
-struct [[nodiscard]] Accept : rondo::detail::OperationAwaitable<Accept> {
+struct [[nodiscard("co_await it")]] Accept : rondo::detail::OperationAwaitable<Accept> {
   Acceptor& acceptor;
   explicit Accept(Acceptor& a) noexcept : acceptor(a) {}
   AcceptAwaiter awaiter(rondo::detail::PromiseBase& parent) && noexcept;
 };
 }  // namespace detail
 
-class [[nodiscard]] Listener {
+class [[nodiscard("keep it: its end closes the listener")]] Listener {
  public:
   static Result<Listener> open(const ListenOptions& options);
   Listener(Listener&& other) noexcept : acceptor_(std::exchange(other.acceptor_, nullptr)) {}

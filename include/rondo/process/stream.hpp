@@ -29,7 +29,7 @@ class FdStream;
 ByteStream& stream_of(FdStream& stream) noexcept;
 }  // namespace detail
 
-class [[nodiscard]] PipeStream {
+class [[nodiscard("keep it: its end closes the stream")]] PipeStream {
  public:
   PipeStream() = default;
   /// Takes over descriptors of the running loop's driver; -1: that direction does not exist. Both
