@@ -43,7 +43,7 @@ def addresses():
 
 def driver():
     """A driver that does not exist is named, with those that do."""
-    for command in ("chat", "serve", "join"):
+    for command in ("chat", "serve", "join", "fetch"):
         refused("RONDO_DRIVER=foo: there is no such driver (uring and epoll are", command, env={"RONDO_DRIVER": "foo"})
 
 
