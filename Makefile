@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# The doors: make run, make test, make check, make bench, make install.
+# The doors: make run, make test, make check, make bench, make examples, make install.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 ARGS ?=
@@ -7,7 +7,7 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 JOBS ?= $(shell nproc)
 RELEASE := build/release
-.PHONY: help run release test check bench install format clean
+.PHONY: help run release examples test check bench install format clean
 
 help:
 	@echo "make run      install what is missing, build, serve the chatroom on http://127.0.0.1:8080"
@@ -15,7 +15,8 @@ help:
 	@echo "make test     every test; ends in 'N passed, N failed'"
 	@echo "make check    make test, sanitizers, fuzz smoke, install checks (what CI runs)"
 	@echo "make bench    Rondo and its peers side by side (make bench WORKLOADS=\"W1 W5\")"
-	@echo "make install  DESTDIR= PREFIX=$(PREFIX)"
+	@echo "make examples the short programs, into $(RELEASE)/examples"
+	@echo "make install  what is missing, build, and into DESTDIR= PREFIX=$(PREFIX)"
 	@echo "make format   clang-format over the C++ sources"
 	@echo "make clean    remove build/"
 
@@ -30,6 +31,12 @@ release: $(RELEASE)/build.ninja
 $(RELEASE)/build.ninja: CMakePresets.json
 	@cmake --preset release
 
+examples:
+	@tools/bootstrap run
+	@cmake --preset release -DRONDO_EXAMPLES=ON >/dev/null
+	@cmake --build $(RELEASE) -j $(JOBS) --target rondo_examples
+	@echo "in $(RELEASE)/examples: $$(ls $(RELEASE)/examples | grep -c '^[0-9]') programs"
+
 test:
 	@tools/bootstrap test
 	@tools/check test
@@ -43,7 +50,9 @@ bench:
 	@$(MAKE) --no-print-directory release
 	@bench/peers/compare $(WORKLOADS)
 
-install: release
+install:
+	@tools/bootstrap run
+	@$(MAKE) --no-print-directory release
 	@cmake --install $(RELEASE) --prefix "$(PREFIX)"
 
 format:

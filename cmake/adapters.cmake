@@ -10,11 +10,13 @@ foreach(folder IN LISTS adapter_folders)
   if(NOT sources)
     continue()
   endif()
-  add_library(rondo_${name} STATIC EXCLUDE_FROM_ALL ${sources})
+  add_library(rondo_${name} STATIC ${sources})
+  add_library(rondo::${name} ALIAS rondo_${name})
+  set_target_properties(rondo_${name} PROPERTIES EXPORT_NAME ${name})
   target_include_directories(rondo_${name}
-    PUBLIC "${folder}/include" PRIVATE "${folder}/src")
+    PUBLIC $<BUILD_INTERFACE:${folder}/include> $<INSTALL_INTERFACE:include> PRIVATE "${folder}/src")
   target_link_libraries(rondo_${name}
-    PUBLIC rondo PRIVATE rondo_warnings ${adapter_${name}_libraries})
+    PUBLIC rondo PRIVATE $<BUILD_INTERFACE:rondo_warnings> ${adapter_${name}_libraries})
   list(APPEND RONDO_ADAPTERS rondo_${name})
 endforeach()
 

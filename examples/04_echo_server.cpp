@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An echo server and its clients in one program.
 //
-//   04_echo_server 127.0.0.1:7777     serves until Ctrl-C: nc 127.0.0.1 7777
+//   04_echo_server 127.0.0.1:7777     serves until Ctrl-C: nc 127.0.0.1 7777 (netcat-openbsd)
 //   04_echo_server                    serves on a free port, talks to itself and ends
 #include <cstdio>
 #include <rondo/rondo.hpp>

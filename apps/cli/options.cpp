@@ -2,11 +2,16 @@
 // Parsing of flags, environment and file.
 #include "cli/options.hpp"
 
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <fstream>
 
 #include <toml++/toml.h>
+
+#include "rondo/net/endpoint.hpp"
 
 namespace rondo::cli {
 
@@ -30,6 +35,23 @@ std::string text_of(const toml::node& node) {
 }  // namespace
 
 Error usage(std::string_view text) { return Error(Errc::invalid_argument, "usage", text); }
+
+Result<> check_address(std::string_view option, std::string_view value) {
+  if (net::Endpoint::parse(value)) return {};
+  const bool is_port = !value.empty() && value.find_first_not_of("0123456789") == value.npos;
+  std::string text(option);
+  text.append(" ").append(value).append(": not an address: HOST:PORT is wanted, in numbers (");
+  text.append("127.0.0.1:").append(is_port ? value : "0 takes a free port").append(")");
+  return usage(text);
+}
+
+Result<> check_driver() {
+  const char* name = std::getenv("RONDO_DRIVER");  // NOLINT: before any thread.
+  const std::string_view driver(name ? name : "");
+  if (driver.empty() || driver == "uring" || driver == "epoll") return {};
+  return usage("RONDO_DRIVER=" + std::string(driver) +
+               ": there is no such driver (uring and epoll are; unset it for the best available)");
+}
 
 void complain(std::string_view command, std::string_view text) {
   const std::string line = std::string(command) + ": " + std::string(text) + "\n";
@@ -118,19 +140,25 @@ Result<> Options::apply(const Option& option, std::string_view value, std::strin
 }
 
 Result<> Options::apply_file(const std::string& path) {
+  const std::string where = "--config " + path + ": ";
+  const auto at = [&](const toml::source_region& source) {
+    return where + "line " + std::to_string(source.begin.line) + ": ";
+  };
+  std::ifstream file(path);
+  // A folder opens, and fails at the first character.
+  if (!file || (file.peek(), file.bad())) return usage(where + std::strerror(errno));
   toml::table table;
   try {
-    table = toml::parse_file(path);
+    table = toml::parse(file, path);
   } catch (const toml::parse_error& error) {
-    return usage("--config " + path + ": line " + std::to_string(error.source().begin.line) + ": " +
-                 std::string(error.description()));
+    return usage(at(error.source()) + std::string(error.description()));
   }
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
     const Option* option = find("--" + name);
     if (!option || name == "config")
-      return usage("--config " + path + ": there is no option '" + name + "'");
-    if (auto set = apply(*option, text_of(node), path + ": " + name); !set) return set;
+      return usage(at(key.source()) + "there is no option '" + name + "'");
+    if (auto set = apply(*option, text_of(node), at(node.source()) + name); !set) return set;
   }
   return {};
 }
@@ -200,8 +228,16 @@ std::string Options::help() const {
       line.append("\n").append(30, ' ');
     text += line + option.help + "\n";
   }
-  text += "  --config FILE               a TOML file with any of these (listen = \"...\")\n";
+  text += "  --config FILE               a TOML file with any of these (" + example() + ")\n";
   return text;
+}
+
+/// A line of a file: the first option that takes a text.
+std::string Options::example() const {
+  for (const Option& option : options_) {
+    if (!option.value.empty()) return option.name.substr(2) + " = \"...\"";
+  }
+  return "name = \"...\"";
 }
 
 }  // namespace rondo::cli

@@ -6,6 +6,7 @@
 //   options.flag("--console", chat.console, "standard input speaks as Server");
 //   options.later("--tls-cert", "TLS comes with a later version");
 //   auto rest = options.parse(arguments);       // what is no option; an Error is a usage error
+//   auto good = cli::check_address("--listen", chat.listen);
 //
 // Every option takes the forms `--name value` and `--name=value`; in the file it is `name = ...`,
 // in the environment RONDO_CHAT_NAME. Unknown ones are errors everywhere.
@@ -61,6 +62,7 @@ class Options {
   void add(Option option) { options_.push_back(std::move(option)); }
   const Option* find(std::string_view name) const;
   Result<> apply_file(const std::string& path);
+  std::string example() const;
   Result<> apply_environment();
   Result<> apply(const Option& option, std::string_view value, std::string_view where);
 
@@ -71,6 +73,12 @@ class Options {
 
 /// A usage error's words.
 Error usage(std::string_view text);
+
+/// Whether an option's value can be listened on: HOST:PORT in numbers, or unix:PATH. A usage error
+/// otherwise; nothing is opened.
+Result<> check_address(std::string_view option, std::string_view value);
+/// Whether RONDO_DRIVER names a driver, when it is set; a usage error otherwise.
+Result<> check_driver();
 
 /// `rondo CMD: what failed: why (what to do)` on standard error.
 void complain(std::string_view command, std::string_view text);

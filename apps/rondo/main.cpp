@@ -73,7 +73,12 @@ int main(int count, char** values) {
   const rondo::cli::Arguments rest(arguments.begin() + 1, arguments.end());
   for (const Command& command : k_commands) {
     if (command.name != arguments[0]) continue;
-    return asks_help(rest) ? print(command.help()) : command.run(rest);
+    if (asks_help(rest)) return print(command.help());
+    if (auto driver = rondo::cli::check_driver(); !driver) {
+      rondo::cli::complain("rondo " + arguments[0], driver.error().object());
+      return 2;
+    }
+    return command.run(rest);
   }
   rondo::cli::complain("rondo", arguments[0] + ": there is no such command (see rondo --help)");
   return 2;

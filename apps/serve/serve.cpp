@@ -54,7 +54,7 @@ Result<> check(ServeOptions& serve, const cli::Arguments& rest) {
   if (!rest.empty()) serve.folder = rest[0];
   if (serve.tls_cert.empty() != serve.tls_key.empty())
     return cli::usage("--tls-cert and --tls-key belong together");
-  return {};
+  return cli::check_address("--listen", serve.listen);
 }
 
 int fail(const Error& error, std::string_view advice = {}) {
@@ -226,7 +226,8 @@ std::string serve_help() {
          "options\n" +
          options.help() +
          "\nFiles with .br, .zst or .gz beside them are sent packed to who takes it. Nothing\n"
-         "outside of the folder is sent, whatever a path or a symbolic link says.\n";
+         "outside of the folder is sent, whatever a path or a symbolic link says.\n"
+         "Environment: RONDO_SERVE_LISTEN and so on; RONDO_DRIVER=uring|epoll.\n";
 }
 
 int run_serve(const cli::Arguments& arguments) {
@@ -236,8 +237,7 @@ int run_serve(const cli::Arguments& arguments) {
   auto rest = options.parse(arguments);
   Result<> good = rest ? check(serve, *rest) : Result<>(rest.error());
   if (!good) {
-    cli::complain(k_command, good.error().object().empty() ? good.error().message()
-                                                           : std::string(good.error().object()));
+    cli::complain(k_command, std::string(good.error().object()) + " (see rondo serve --help)");
     return 2;
   }
   cli::Logging logging;

@@ -4,6 +4,8 @@
 // A Task that a function returns is complete with core/task.hpp alone; most headers need no more.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 namespace rondo {
 
 class ByteStream;

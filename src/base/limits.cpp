@@ -10,7 +10,7 @@ constexpr Limit k_all[] = {
     blocking_queue,        blocking_idle,           cpu_threads_max,    cpu_queue,
     ring_entries,
     buffer_count,          buffer_size,             unread_max,         unread_buffers_max,
-    loans_max,             cork_block,              cork_max,           shared_copy_max,
+    cork_block,            cork_max,                shared_copy_max,
     line_max,              accepted_max,            backlog,            linger_max,
     accept_refuse_after,   datagram_max,            datagram_loan,      datagram_batch_max,
     descriptors_max,       connect_attempt_delay,   resolution_delay,   frame_max,

@@ -67,6 +67,7 @@ void Crew::run_member(Member& member, std::size_t cpu, const Options& options) {
     // Made here: a ring takes submissions from no other thread.
     loop = std::make_unique<Loop>(
         LoopOptions{.driver = options.driver, .ready_budget = options.ready_budget});
+    loop->bound_stop(options.grace);
     member.loop = loop->ref();
   } catch (...) {
     member.failed = std::current_exception();
@@ -91,7 +92,10 @@ void Crew::end() noexcept {
 
 void Crew::cancel_all() noexcept {
   for (Member& member : members_) {
-    static_cast<void>(member.loop.post([] { Loop::current().cancel_all(); }));
+    static_cast<void>(member.loop.post([] {
+      Loop::current().end_grace();
+      Loop::current().cancel_all();
+    }));
   }
 }
 

@@ -26,6 +26,7 @@ class Crew {
   struct Options {
     std::size_t loops;  ///< the first one included
     bool pin = false;
+    Duration grace = Duration::max();  ///< of a soft stop (Loop::bound_stop)
     io::DriverOptions driver = {};
     int ready_budget = 128;
   };
@@ -37,7 +38,7 @@ class Crew {
   ~Crew();
 
   std::span<const LoopRef> loops() const noexcept { return {group_->refs, group_->size}; }
-  /// On every loop but the first.
+  /// On every loop but the first; their grace is over.
   void cancel_all() noexcept;
   /// What still runs on them, from each that answers within limits::report_wait.
   std::string describe_tasks() const;

@@ -135,6 +135,7 @@ void Loop::take_posted() {
 
 void Loop::note_stop() {
   stop_seen_ = true;
+  stop_end_ = deadline_after(now(), stop_grace_);
   while (detail::LoopHook* hook = stop_hooks_.pop_front()) hook->run(*hook);
 }
 

@@ -36,6 +36,7 @@ struct Program {
       : options(std::move(given)),
         crew_options(crew_of(options)),
         loop(std::move(options.loop)) {
+    loop.bound_stop(options.grace);
     if (crew_options.loops > 1 || options.pin) crew.emplace(loop, crew_options);
     hook.program = signals.program = timer.program = this;
     hook.run = [](detail::LoopHook& h) { static_cast<StopHook&>(h).program->stopping(); };
@@ -51,6 +52,7 @@ struct Program {
                  "several loops (testing/sim_world.hpp)");
     return {.loops = given.loops == 0 ? usable_cpus() : given.loops,
             .pin = given.pin,
+            .grace = given.grace,
             .driver = given.loop.driver,
             .ready_budget = given.loop.ready_budget};
   }
@@ -88,6 +90,7 @@ struct Program {
     state = State::cancelling;
     if (timer.armed()) loop.disarm(timer);
     arm(options.drain_max);
+    loop.end_grace();
     loop.cancel_all();
     if (crew) crew->cancel_all();
   }
@@ -146,10 +149,14 @@ Task<int> with_status(Task<> main) {
   co_return 0;
 }
 
-/// Without a driver (RONDO_DRIVER names none, or a refused one) there is no program to run.
-std::unique_ptr<Program> make_program(RunOptions options) {
+/// Without a driver (RONDO_DRIVER names none, or a refused one) there is no program to run: `main`
+/// is dropped in the unwinding, which is no mistake of whoever wrote it.
+std::unique_ptr<Program> make_program(RunOptions options, Task<int>& main) {
   try {
-    return std::make_unique<Program>(std::move(options));
+    Task<int> held = std::move(main);
+    auto program = std::make_unique<Program>(std::move(options));
+    main = std::move(held);
+    return program;
   } catch (const std::exception& error) {  // A driver or a thread was refused.
     log(LogLevel::error, error.what());
     return nullptr;
@@ -159,7 +166,7 @@ std::unique_ptr<Program> make_program(RunOptions options) {
 }  // namespace
 
 int run(Task<int> main, RunOptions options) {
-  auto program = make_program(std::move(options));
+  auto program = make_program(std::move(options), main);
   if (!program) return 1;
   Loop::Entered entered(program->loop);
   program->begin(std::move(main));

@@ -44,7 +44,8 @@ DriverKind wanted(DriverKind kind) {
   if (kind != DriverKind::best || !name || !*name) return kind;
   if (std::string_view(name) == "uring") return DriverKind::uring;
   if (std::string_view(name) == "epoll") return DriverKind::epoll;
-  throw SystemError(Error(Errc::invalid_argument, "RONDO_DRIVER (uring or epoll)", name));
+  throw SystemError(Error(Errc::invalid_argument, "RONDO_DRIVER",
+                          std::string(name) + " (uring or epoll is wanted)"));
 }
 
 }  // namespace

@@ -272,11 +272,7 @@ void Socket::detach() noexcept {
     socket.fail(Errc::timed_out);
     socket.settle();
   };
-  if (!out_.empty() || sending_) {
-    const Duration linger = std::chrono::milliseconds(limits::linger_max.value);
-    closing_->deadline = deadline_after(service_->loop().now(), linger).time_since_epoch().count();
-    service_->loop().arm(*closing_);
-  }
+  if (!out_.empty() || sending_) closing_->linger(service_->loop());
   settle();
 }
 
@@ -287,7 +283,7 @@ void Socket::settle() noexcept {
 }
 
 void Socket::start_close() noexcept {
-  if (closing_->armed()) service_->loop().disarm(*closing_);
+  closing_->linger_no_more(service_->loop());
   closing_->fd = descriptor();
   closing_->on_complete = [](io::Operation& op, const io::Completion&) noexcept {
     auto& closing = static_cast<Closing&>(static_cast<io::CloseOp&>(op));

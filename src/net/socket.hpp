@@ -17,10 +17,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "core/linger.hpp"
 #include "net/out_queue.hpp"
 #include "net/service.hpp"
 #include "rondo/core/detail/frame_pool.hpp"
-#include "rondo/core/detail/timer_wheel.hpp"
 #include "rondo/core/stream.hpp"
 #include "rondo/io/operation.hpp"
 #include "rondo/io/socket_ops.hpp"
@@ -84,7 +84,7 @@ class Socket final : public ByteStream, io::RecvOp, public rondo::detail::Pooled
   };
   /// What only a closing socket needs.
   struct Closing : rondo::detail::Ready,
-                   rondo::detail::Timer,
+                   rondo::detail::Linger,
                    io::CloseOp,
                    rondo::detail::Pooled {
     Socket* socket = nullptr;

@@ -231,11 +231,7 @@ void FdStream::detach() noexcept {
   if (TaggedLink<Starved>::linked()) TaggedLink<Starved>::unlink();
   if (poll_.in_flight()) service_.driver().cancel(poll_);
   if (read_.in_flight()) service_.driver().cancel(read_);
-  if (write_error_ == Errc{0} && (unsent() > 0 || write_.in_flight())) {
-    const Duration linger = std::chrono::milliseconds(limits::linger_max.value);
-    deadline = deadline_after(service_.loop().now(), linger).time_since_epoch().count();
-    service_.loop().arm(*this);
-  }
+  if (write_error_ == Errc{0} && (unsent() > 0 || write_.in_flight())) linger(service_.loop());
   settle();
 }
 
@@ -243,7 +239,7 @@ void FdStream::settle() noexcept {
   if (!gone_ || freeing_ || poll_.in_flight() || read_.in_flight() || write_.in_flight()) return;
   if (close_.in_flight() || TaggedLink<Corked>::linked()) return;
   if (write_error_ == Errc{0} && unsent() > 0) return cork();
-  if (armed()) service_.loop().disarm(*this);
+  linger_no_more(service_.loop());
   if (borrowed_) read_fd_ = write_fd_ = -1;
   if (write_fd_ >= 0) {
     if (read_fd_ == write_fd_) read_fd_ = -1;

@@ -15,9 +15,9 @@
 #include <cstdint>
 #include <string>
 
+#include "core/linger.hpp"
 #include "process/service.hpp"
 #include "rondo/core/detail/frame_pool.hpp"
-#include "rondo/core/detail/timer_wheel.hpp"
 #include "rondo/core/stream.hpp"
 #include "rondo/io/file_ops.hpp"
 #include "rondo/io/operation.hpp"
@@ -28,7 +28,7 @@ class FdStream final : public ByteStream,
                        public TaggedLink<Corked>,
                        public TaggedLink<Starved>,
                        rondo::detail::Ready,
-                       rondo::detail::Timer {
+                       rondo::detail::Linger {
  public:
   enum class Descriptors : bool { owned, borrowed };
   FdStream(ProcessService& service, int read_from, int write_to, Descriptors whose) noexcept;

@@ -206,6 +206,17 @@ TEST_P(SemanticsRun, rule_29_the_status_is_mains_and_1_when_it_throws) {
   set_log_sink(before);
 }
 
+TEST(SemanticsRunWithoutDriver, the_refusal_is_told_and_the_dropped_task_is_no_mistake) {
+  ::setenv("RONDO_DRIVER", "kqueue", 1);
+  static std::string said;
+  said.clear();
+  LogSink before = set_log_sink([](LogLevel, std::string_view line) { said.append(line) += '\n'; });
+  EXPECT_EQ(rondo::run([]() -> Task<> { co_await checkpoint(); }()), 1);
+  set_log_sink(before);
+  ::unsetenv("RONDO_DRIVER");
+  EXPECT_EQ(said, "RONDO_DRIVER kqueue (uring or epoll is wanted): Invalid argument\n");
+}
+
 TEST_P(SemanticsRun, rule_29_a_soft_stop_is_seen_and_a_listener_yields_stopping) {
   Errc seen = {};
   bool asked = false;

@@ -100,6 +100,24 @@ test('two people talk; each sees the other typing, here, and unread elsewhere', 
   await rahul.context().close();
 });
 
+test('no new-line stands before what is read as it arrives', k_options, async () => {
+  const ada = await person('Ada');
+  const rahul = await person('Rahul');
+  await makeRoom(ada, `eyes-${run}`);
+  await say(ada, 'first');
+  await joinRoom(rahul, `eyes-${run}`);
+  await message(rahul, 'first').waitFor();
+  await until(rahul, () => document.hasFocus());
+  for (const text of ['second', 'third']) {
+    await say(ada, text);
+    await message(rahul, text).waitFor();
+    assert.equal(await rahul.locator('.new-line').count(), 0, `a new-line with ${text}`);
+  }
+  noProblems(ada, rahul);
+  await ada.context().close();
+  await rahul.context().close();
+});
+
 test('what is written offline is sent once, in order', k_options, async () => {
   const ada = await person('Ada2');
   const rahul = await person('Rahul2');

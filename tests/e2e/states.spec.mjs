@@ -134,6 +134,9 @@ test('before a name is chosen, and while the server is away', k_options, async (
   await check('entry');
   await page.getByRole('button', { name: 'Enter' }).click();
   await page.locator('.entry-problem', { hasText: 'Type the name' }).waitFor();
+  await page.getByLabel('Your name').fill('n'.repeat(60));
+  await page.getByRole('button', { name: 'Enter' }).click();
+  await page.locator('.entry-problem', { hasText: 'at most 32 characters; this one has 60' }).waitFor();
   await page.getByLabel('Your name').fill('Mira');
   await page.getByRole('button', { name: 'Enter' }).click();
   await page.locator('.entry-problem', { hasText: 'has this name already' }).waitFor();

@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """rondo join: scripts that say something, reconnecting with the outbox, safe output."""
+import os
+import pty
+import select
 import signal
+import socket
 import subprocess
 import threading
+import time
 
 from chat_server import PROGRAM, Lines, Server, equal, main
 
@@ -63,6 +68,79 @@ def reconnects():
     first.close()
 
 
+class Terminal:
+    """`rondo join` in a terminal of its own."""
+
+    def __init__(self, *args):
+        self.end, far = pty.openpty()
+        self.process = subprocess.Popen([PROGRAM, "join", *args], stdin=far, stdout=far, stderr=far)
+        os.close(far)
+        self.text = ""
+
+    def want(self, text):
+        """Reads until the text is on the screen."""
+        end = time.monotonic() + 30
+        while text not in self.text:
+            if not select.select([self.end], [], [], max(0, end - time.monotonic()))[0]:
+                raise AssertionError(f"{text!r} never came: {self.text!r}")
+            try:
+                self.text += os.read(self.end, 65536).decode().replace("\r\n", "\n")
+            except OSError as ended:
+                raise AssertionError(f"{text!r} never came: {self.text!r}") from ended
+
+    def type(self, text):
+        os.write(self.end, text.encode())
+
+    def close(self):
+        status = self.process.wait(30)
+        os.close(self.end)
+        return status
+
+
+def greets():
+    """A terminal is told where it is, who is here, how to leave, and the last ten messages in order."""
+    with Server(args=["--send-limit", "0"]) as server:
+        address = server.url.removeprefix("http://")
+        mira = Lines(server.door("lines"), "Mira")
+        for n in range(12):
+            mira.send(f"c{n}", f"line {n}")
+            mira.want("ack")
+        screen = Terminal(server.url, "--name", "Ada")
+        screen.want("Mira: line 11\n")
+        equal(screen.text, "".join(f"{line}\n" for line in (
+            f"#lobby on {address}, you are Ada.", "Here: Mira.", "A line and Enter says it; Ctrl+D leaves.",
+            *(f"Mira: line {n}" for n in range(2, 12)))), "screen")
+        mira.send("next", "and now")
+        screen.want("Mira: and now\n")
+        screen.type("hello\n")
+        equal(mira.want("ev", lambda f: f["from"]["name"] == "Ada")["body"], "hello", "what was typed")
+        screen.type("\x04")
+        equal(screen.close(), 0, "status after Ctrl+D")
+        first = Terminal(server.url, "--name", "Ada", "--room", "new")
+        first.want("Nobody else is here.\nA line and Enter says it; Ctrl+D leaves.\n")
+        first.type("\x04")
+        equal(first.close(), 0, "status in an empty room")
+        old = Terminal("--classic", "{}:{}".format(*server.door("classic")), "--name", "Ada")
+        old.want("Connected to")
+        old.type("\x04")
+        equal(old.close(), 0, "status of the classic client")
+
+
+def wrong_server():
+    """What is no chat is told apart from nobody being there."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        def answer():
+            peer, _ = other.accept()
+            peer.recv(4096)
+            peer.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            peer.close()
+        threading.Thread(target=answer, daemon=True).start()
+        where = f"127.0.0.1:{other.getsockname()[1]}"
+        ran = join(f"http://{where}", text="x\n")
+        equal((ran.returncode, ran.stderr), (1, f"rondo join: cannot connect to {where}: the server answered 404 "
+                                                "(that is no `rondo chat`)\n"), "another server")
+
+
 def safe_output():
     """Escape sequences of others do not reach the terminal."""
     with Server() as server:
@@ -105,9 +183,15 @@ def usage():
     equal(ran.returncode, 1, "nobody there")
     if "rondo join: cannot connect to 127.0.0.1:9" not in ran.stderr:
         raise AssertionError(ran.stderr)
+    for args, words in ((["--room", "a b"], "1 to 64 letters"), (["--name", "n" * 60], "at most 32 characters"),
+                        (["--classic", "localhost"], "HOST:PORT is wanted")):
+        ran = join(*args)
+        equal((ran.returncode, words in ran.stderr), (2, True), ran.stderr)
+    for word in ("URL", "Ctrl+D", "RONDO_JOIN_", "RONDO_DRIVER", "Exit status", "--room", "--config"):
+        equal(word in join("--help").stdout, True, word)
     helped = subprocess.run([PROGRAM, "--help"], capture_output=True, text=True, timeout=10)
     equal((helped.returncode, "rondo chat" in helped.stdout), (0, True), "help")
     equal(subprocess.run([PROGRAM, "dance"], capture_output=True, timeout=10).returncode, 2, "unknown command")
 
 
-main([piped, rate_limited, reconnects, safe_output, stops, usage])
+main([piped, rate_limited, reconnects, greets, wrong_server, safe_output, stops, usage])

@@ -49,10 +49,15 @@ Task<bool> say_lines(tcp::Stream& stream, process::Input& input) {
 Task<int> run_classic_client(JoinOptions options, Client::Output output, process::Input& input) {
   auto stream = co_await tcp::connect(options.classic);
   if (!stream) {
-    output.warn("cannot connect to " + options.classic + ": " + describe(stream.error().code()));
+    output.warn("cannot connect to " + options.classic + ": " + describe(stream.error().code()) +
+                " (is `rondo chat` running there?)");
     co_return 1;
   }
   if (!co_await stream->write_all(classic_frame(options.name))) co_return 1;
+  if (options.greet) {
+    output.show("Connected to " + options.classic + " as " + options.name + ".");
+    output.show("A line and Enter says it; Ctrl+D leaves.");
+  }
   auto ended = co_await when_any(show_others(*stream, output), say_lines(*stream, input));
   const auto& said = std::get<1>(ended.values);
   if (said && *said) co_return 0;

@@ -25,6 +25,8 @@ constexpr Duration k_answer_timeout = std::chrono::seconds(15);
 constexpr Duration k_silence_max = std::chrono::seconds(130);  // Two of the server's pings.
 constexpr Duration k_pause_min = std::chrono::milliseconds(200);
 constexpr Duration k_pause_max = std::chrono::seconds(5);
+constexpr std::int64_t k_tail = 10;            // Messages shown to who comes in.
+constexpr std::size_t k_names_told_max = 12;
 
 std::string text_of(const bj::object& object, std::string_view name) {
   const auto* value = object.if_contains({name.data(), name.size()});
@@ -39,6 +41,32 @@ std::int64_t number_of(const bj::object& object, std::string_view name) {
 const bj::object* object_of(const bj::object& object, std::string_view name) {
   const auto* value = object.if_contains({name.data(), name.size()});
   return value ? value->if_object() : nullptr;
+}
+
+/// "Rahul, Mira and 3 more", without us.
+std::string others_here(const bj::object& joined, std::string_view our_id) {
+  const auto* members = joined.if_contains("members");
+  if (!members || !members->is_array()) return {};
+  std::string names;
+  std::size_t count = 0;
+  for (const bj::value& member : members->get_array()) {
+    if (!member.is_object() || text_of(member.get_object(), "id") == our_id) continue;
+    if (++count > k_names_told_max) continue;
+    names.append(names.empty() ? "" : ", ");
+    names.append(strip_escapes(text_of(member.get_object(), "name")));
+  }
+  if (count > k_names_told_max)
+    names.append(" and " + std::to_string(count - k_names_told_max) + " more");
+  return names;
+}
+
+/// Why there is no connection, for whoever started us.
+std::string connecting_failed(const Error& error) {
+  switch (error.code()) {
+    case Errc::untrusted: return error.message() + " (--ca FILE names whom to believe)";
+    case Errc::protocol_error: return std::string(error.object()) + " (that is no `rondo chat`)";
+    default: return describe(error.code()) + " (is `rondo chat` running there?)";
+  }
 }
 
 }  // namespace
@@ -71,8 +99,7 @@ Task<int> Client::run() {
   auto url = proto::parse_url(options_.url);
   const std::string host(url->authority.host);
   const bool secure = url->scheme == "https";
-  const std::string where =
-      host + ":" + std::to_string(url->authority.port.value_or(secure ? 443 : 80));
+  where_ = host + ":" + std::to_string(url->authority.port.value_or(secure ? 443 : 80));
   std::optional<tls::Context> tls;
   if (secure) {
     auto context = tls::Context::client({.authorities_file = options_.ca, .alpn = {"http/1.1"}});
@@ -85,16 +112,12 @@ Task<int> Client::run() {
   Duration pause = k_pause_min;
   bool connected = false;
   while (!fatal_ && !(connected && done())) {
-    auto link = co_await with_timeout(k_connect_timeout, Link::open(where, tls));
+    auto link = co_await with_timeout(k_connect_timeout, Link::open(where_, tls));
     if (link) {
       connected = true;
       if (co_await session(*link)) pause = k_pause_min;
     } else if (!connected) {
-      const bool untrusted = link.error() == Errc::untrusted;
-      const std::string why =
-          untrusted ? link.error().message() + " (--ca FILE names whom to believe)"
-                    : describe(link.error().code()) + " (is `rondo chat` running there?)";
-      output_.warn("cannot connect to " + where + ": " + why);
+      output_.warn("cannot connect to " + where_ + ": " + connecting_failed(link.error()));
       co_return 1;
     }
     if (fatal_ || done()) break;
@@ -153,6 +176,12 @@ std::string Client::next_step(Step& step) const {
     step = Step::join;
     Json frame;
     frame.open().text("t", "join").text("room", options_.room).flag("create", true);
+    return frame.close().take();
+  }
+  if (step == Step::join && joined_ && tail_ >= 0) {
+    step = Step::tail;
+    Json frame;
+    frame.open().text("t", "sync").text("room", options_.room).number("after", tail_);
     return frame.close().take();
   }
   return {};
@@ -214,6 +243,28 @@ void Client::take_event(const bj::object& event) {
                strip_escapes(text_of(event, "body")));
 }
 
+void Client::greet(const bj::object& joined) {
+  if (std::exchange(greeted_, true)) return output_.show("Connected again.");
+  output_.show("#" + options_.room + " on " + where_ + ", you are " + strip_escapes(name_) + ".");
+  const std::string others = others_here(joined, user_);
+  output_.show(others.empty() ? "Nobody else is here." : "Here: " + others + ".");
+  output_.show("A line and Enter says it; Ctrl+D leaves.");
+}
+
+void Client::take_joined(const bj::object& frame) {
+  tail_ = -1;
+  if (seen_ < 0) {
+    seen_ = number_of(frame, "head");
+    const std::int64_t oldest = std::max<std::int64_t>(1, number_of(frame, "oldest"));
+    // The log brings the last messages in order, and what is said meanwhile behind them.
+    if (options_.greet && seen_ >= oldest)
+      seen_ = tail_ = std::max(seen_ - k_tail, oldest - 1);
+  }
+  if (options_.greet) greet(frame);
+  joined_ = true;
+  changed_.set();
+}
+
 void Client::take(const bj::object& frame) {
   const std::string kind = text_of(frame, "t");
   if (kind == "hello") {
@@ -223,15 +274,19 @@ void Client::take(const bj::object& frame) {
     if (epoch != epoch_) seen_ = -1;
     epoch_ = epoch;
   } else if (kind == "welcome") {
-    if (const bj::object* user = object_of(frame, "user")) user_ = text_of(*user, "id");
+    if (const bj::object* user = object_of(frame, "user")) {
+      user_ = text_of(*user, "id");
+      name_ = text_of(*user, "name");
+    }
     if (const std::string token = text_of(frame, "token"); !token.empty()) token_ = token;
     changed_.set();
   } else if (kind == "joined") {
-    if (seen_ < 0) seen_ = number_of(frame, "head");
-    joined_ = true;
-    changed_.set();
+    take_joined(frame);
   } else if (kind == "ev") {
-    take_event(frame);
+    // While the last messages are on their way, what was said meanwhile comes behind them.
+    if (tail_ < 0 || number_of(frame, "prev") <= seen_) take_event(frame);
+  } else if (kind == "resumed") {
+    tail_ = -1;
   } else if (kind == "page") {
     const auto* events = frame.if_contains("events");
     if (!events || !events->is_array()) return;
@@ -248,6 +303,7 @@ void Client::take(const bj::object& frame) {
       output_.show("* " + strip_escapes(text_of(*user, "name")) + " " +
                    strip_escapes(text_of(frame, "state")));
   } else if (kind == "error") {
+    tail_ = -1;
     const std::string detail = text_of(frame, "detail");
     output_.warn("the server says: " +
                  strip_escapes(detail.empty() ? text_of(frame, "code") : detail));

@@ -61,10 +61,12 @@ class Client {
   Task<> receive(Link& link);
   Task<> send(Link& link);
   void take(const boost::json::object& frame);
+  void take_joined(const boost::json::object& frame);
+  void greet(const boost::json::object& joined);
   void take_event(const boost::json::object& event);
   void take_answer(const boost::json::object& frame, bool stored);
   void settle_front();
-  enum class Step : std::uint8_t { hello, welcome, resume, join };
+  enum class Step : std::uint8_t { hello, welcome, resume, join, tail };
   std::string next_step(Step& step) const;
   std::string greeting() const;
 
@@ -75,10 +77,14 @@ class Client {
   rondo::Event room_;     ///< the outbox has become shorter
   std::string token_;
   std::string user_;  ///< our id
+  std::string name_;  ///< ours, as the server gave it
+  std::string where_;  ///< host:port
   std::string epoch_;
   std::int64_t seen_ = -1;
+  std::int64_t tail_ = -1;  ///< the last messages are asked for from here on; -1: not asked
   bool hello_ = false;
   bool joined_ = false;
+  bool greeted_ = false;
   bool input_ended_ = false;
   bool fatal_ = false;
   int status_ = 0;

@@ -2,6 +2,8 @@
 // Options, standard input and output of `rondo join`.
 #include "chat/join/join.hpp"
 
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 
@@ -9,6 +11,7 @@
 #include "chat/join/client.hpp"
 #include "chat/server/text.hpp"
 #include "rondo/core/scope.hpp"
+#include "rondo/net/endpoint.hpp"
 #include "rondo/process/pipe.hpp"
 #include "rondo/proto/url.hpp"
 
@@ -33,9 +36,11 @@ Result<> check(JoinOptions& join, const cli::Arguments& rest) {
     join.name = user && *user ? user : "guest";
   }
   if (!is_room_name(join.room))
-    return cli::usage("--room " + join.room + ": no room has such a name");
+    return cli::usage("--room " + join.room + ": " + std::string(k_room_name_rule));
   auto name = clean_name(join.name);
   if (!name) return cli::usage("--name: " + std::string(name.error().object()));
+  if (!join.classic.empty() && !net::parse_host_port(join.classic))
+    return cli::usage("--classic " + join.classic + ": HOST:PORT is wanted (127.0.0.1:5555)");
   auto url = proto::parse_url(join.url);
   if (!url || (url->scheme != "http" && url->scheme != "https"))
     return cli::usage(join.url + ": http://HOST:PORT or https://HOST:PORT is wanted");
@@ -76,6 +81,7 @@ struct StopHook : detail::LoopHook {
 
 Task<int> join_main(JoinOptions options) {
   process::Input input(0);
+  options.greet = ::isatty(STDOUT_FILENO) == 1;
   const bool classic = !options.classic.empty();
   Client client(options, terminal());
   auto status = co_await with_scope([&](Scope& scope) -> Task<int> {
@@ -96,14 +102,19 @@ std::string join_help() {
   JoinOptions join;
   cli::Options options(k_command, "RONDO_JOIN_");
   add_options(options, join);
-  return "rondo join [URL]: the chat in a terminal\n\n"
+  return "rondo join [URL]: the chat in a terminal; URL: http://127.0.0.1:8080 unless given\n\n"
          "  rondo join --name Ada                        the lobby of http://127.0.0.1:8080\n"
-         "  rondo join http://chat.example.org --room build\n"
+         "  rondo join https://chat.example.org --room build\n"
          "  make 2>&1 | tail -1 | rondo join --name ci   says a line each, ends when all are "
          "stored\n"
          "  rondo join --classic 127.0.0.1:5555 --name Ada\n\n"
          "options\n" +
-         options.help();
+         options.help() +
+         "\nA line and Enter says it; Ctrl+D leaves when all is stored, Ctrl+C at once. A lost\n"
+         "connection is made again, and what was not stored is sent again, once.\n"
+         "Environment: RONDO_JOIN_NAME and so on; RONDO_DRIVER=uring|epoll. A flag beats the\n"
+         "environment, the environment beats the file.\n"
+         "Exit status: 0 what was said is stored, 1 it is not or nobody answers, 2 wrong use.\n";
 }
 
 int run_join(const cli::Arguments& arguments) {

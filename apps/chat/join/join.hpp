@@ -18,6 +18,7 @@ struct JoinOptions {
   std::string name;
   std::string classic;  ///< HOST:PORT of the old protocol instead of the URL
   std::string ca;       ///< whom to believe over https; empty: whom the system believes
+  bool greet = false;   ///< somebody looks: where we are, who is here, what was said last
 };
 
 /// Parses and runs; returns the exit status: 0 when everything said was stored.

@@ -65,9 +65,21 @@ void add_options(cli::Options& options, ChatOptions& chat) {
   options.later("--trusted-proxy", "limits by client address come with a later version");
 }
 
+Result<> check_addresses(const ChatOptions& chat) {
+  if (chat.listen == "off") return cli::usage("--listen off: the page needs an address");
+  if (auto good = cli::check_address("--listen", chat.listen); !good) return good;
+  for (const auto& [option, address] : {std::pair{"--classic", &chat.classic},
+                                        std::pair{"--lines", &chat.lines}}) {
+    if (*address == "off") continue;
+    if (auto good = cli::check_address(option, *address); !good) return good;
+  }
+  return {};
+}
+
 Result<> check(const ChatOptions& chat) {
+  if (auto good = check_addresses(chat); !good) return good;
   if (!is_room_name(chat.classic_room))
-    return cli::usage("--classic-room " + chat.classic_room + ": no room has such a name");
+    return cli::usage("--classic-room " + chat.classic_room + ": " + std::string(k_room_name_rule));
   if (chat.tls_cert.empty() != chat.tls_key.empty())
     return cli::usage("--tls-cert and --tls-key belong together");
   if (!chat.public_url.empty()) {
@@ -88,8 +100,6 @@ Result<std::optional<tcp::Listener>> listen_for(const char* option, const std::s
   if (listener.error() == Errc::address_in_use) {
     text +=
         std::string(" (stop what listens there, or choose another address with ") + option + ")";
-  } else if (listener.error() == Errc::bad_address) {
-    text += " (HOST:PORT is wanted, with numbers: 127.0.0.1:0 takes a free port)";
   }
   return Error(listener.error().code(), "listen", text);
 }
@@ -104,8 +114,6 @@ struct Doors {
     Doors doors;
     auto web = listen_for("--listen", chat.listen);
     if (!web) return web.error();
-    if (!*web)
-      return Error(Errc::invalid_argument, "listen", "--listen off: the page needs an address");
     auto classic = listen_for("--classic", chat.classic);
     if (!classic) return classic.error();
     auto lines = listen_for("--lines", chat.lines);
@@ -184,9 +192,11 @@ int fail(const Error& error) {
 Task<int> chat_main(ChatOptions chat) {
   auto folder = DataFolder::open(chat.data);
   if (!folder) {
-    const bool taken = folder.error() == Errc::exists;
-    cli::complain(k_command, folder.error().message() +
-                                 (taken ? " (stop it, or choose another folder with --data)" : ""));
+    const Error& why = folder.error();
+    cli::complain(k_command, why == Errc::exists ? "--data " + std::string(why.object()) +
+                                                       " (stop it, or choose another folder)"
+                                                 : why.message() +
+                                                       " (a folder that can be written is wanted)");
     co_return 1;
   }
   auto doors = Doors::open(chat);

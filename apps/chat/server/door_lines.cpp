@@ -38,7 +38,12 @@ Task<bool> take_line(LineSession& session, tcp::Stream& stream) {
     co_return false;
   }
   // A last line without its end was torn by the connection: it is not the client's whole word.
-  if (!line->text().ends_with('\n')) co_return false;
+  if (!line->text().ends_with('\n')) {
+    // The peer may have closed its side only: what it said is answered before ours is closed.
+    co_await session.settle();
+    (void)co_await stream.flush();
+    co_return false;
+  }
   const std::string_view text = chomp(line->text());
   if (text.empty()) co_return true;
   co_return co_await session.receive(text);

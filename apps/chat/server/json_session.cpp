@@ -51,6 +51,15 @@ Task<bool> JsonSession::receive(std::string_view text) {
   co_return true;
 }
 
+Task<> JsonSession::settle() {
+  while (!given_up() && (sending_ > 0 || pumping())) {
+    calm().reset();
+    co_await calm().wait();
+  }
+  // It hears no more of its rooms: what waits to be written now has an end.
+  while (!subscriptions().empty()) hub().leave(*this, subscriptions().back()->room, false);
+}
+
 Task<> JsonSession::act(ClientFrame& frame) {
   switch (frame.kind) {
     case FrameKind::auth:
@@ -187,8 +196,7 @@ Task<> JsonSession::on_join(ClientFrame& frame) {
     if (!made) {
       const bool named = made.error() == Errc::bad_message;
       refuse(named ? "bad_room" : "unavailable",
-             named ? "a room's name has letters, digits, dots and dashes" : "try again",
-             frame.room);
+             named ? k_room_name_rule : "try again", frame.room);
       co_return;
     }
     room = *made;

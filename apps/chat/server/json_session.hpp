@@ -31,6 +31,9 @@ class JsonSession : public Session {
   void greet();
   /// Does what one frame asks; false: close with `policy`.
   Task<bool> receive(std::string_view text);
+  /// Waits until everything that was received has its answer, or nobody can be told any more, and
+  /// leaves the rooms. For a peer that says nothing more.
+  Task<> settle();
 
  protected:
   Task<bool> pump_more() override;

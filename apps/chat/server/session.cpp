@@ -60,6 +60,7 @@ Task<> Session::pump() {
     if (!co_await pump_more()) break;
   }
   pumping_ = false;
+  calm_.set();
 }
 
 Task<bool> Session::pump_answers() {

@@ -94,7 +94,10 @@ class Session {
   /// More work of a pump: false when there is none.
   virtual Task<bool> pump_more();
   void wake_pump();
-  /// Set when the session may have become less crowded.
+  /// Answers and pages still wait to be said.
+  bool pumping() const noexcept { return pumping_ && !given_up_; }
+  bool given_up() const noexcept { return given_up_; }
+  /// Set when the session may have become less crowded, or has said everything.
   rondo::Event& calm() noexcept { return calm_; }
 
  private:

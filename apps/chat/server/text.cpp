@@ -107,9 +107,12 @@ Result<std::string> clean_name(std::string_view text) {
   if (!proto::is_valid_utf8(text)) return Error(Errc::bad_message, "name", "not UTF-8");
   const std::string_view name = trim(text);
   if (name.empty()) return Error(Errc::bad_message, "name", "a name needs a visible character");
-  if (name.size() > k_name_bytes_max || count_characters(name) > k_name_characters_max) {
-    return Error(Errc::bad_message, "name", "a name has at most 32 characters");
+  if (const std::size_t count = count_characters(name); count > k_name_characters_max) {
+    return Error(Errc::bad_message, "name",
+                 "a name has at most 32 characters; this one has " + std::to_string(count));
   }
+  if (name.size() > k_name_bytes_max)
+    return Error(Errc::bad_message, "name", "a name has at most 96 bytes of UTF-8; shorten it");
   int marks = 0;
   for (std::string_view rest = name; !rest.empty();) {
     const char32_t c = take_character(rest);

@@ -29,6 +29,10 @@ inline constexpr std::size_t k_cid_bytes_max = 64;
 /// control, zero-width and bidirectional characters, for more than four combining marks in a row.
 Result<std::string> clean_name(std::string_view text);
 
+/// What a room may be called, for whoever chose another name.
+inline constexpr std::string_view k_room_name_rule =
+    "a room's name has 1 to 64 letters, digits, dots, dashes and underscores, and no spaces";
+
 /// Letters, digits, `_`, `.`, `-` and what is neither space, control nor punctuation outside ASCII.
 bool is_room_name(std::string_view text) noexcept;
 

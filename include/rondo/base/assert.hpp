@@ -9,6 +9,8 @@
 // Thread rule: any thread.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 namespace rondo {
 
 /// Prints `file:line: assertion failed: condition: advice` to standard error and aborts.

@@ -9,6 +9,8 @@
 // Thread rule: SharedBytes may be copied and dropped on any thread.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <atomic>
 #include <cstddef>
 #include <cstdint>

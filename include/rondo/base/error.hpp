@@ -12,6 +12,8 @@
 // Thread rule: values; copies may go to any thread.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <cstdint>
 #include <exception>
 #include <string>
@@ -73,7 +75,7 @@ enum class Errc : std::int32_t {
 std::string describe(Errc code);
 
 /// A code with the name of the operation and the object it was done to. 24 bytes.
-class [[nodiscard]] Error {
+class [[nodiscard("look at it, or return it")]] Error {
  public:
   Error(Errc code) noexcept : code_(code) {}  // NOLINT: a bare code is an error.
   Error(Errc code, const char* operation) noexcept : code_(code), operation_(operation) {}

@@ -9,6 +9,8 @@
 // Thread rule: constants.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -68,8 +70,6 @@ inline constexpr Limit unread_max{"unread_max", 65'536, "bytes", AtLimit::wait,
                                   "received bytes one stream holds before it stops receiving"};
 inline constexpr Limit unread_buffers_max{"unread_buffers_max", 16, "buffers", AtLimit::wait,
                                           "buffers one stream holds before it stops receiving"};
-inline constexpr Limit loans_max{"loans_max", 2'048, "buffers", AtLimit::copy,
-                                 "buffers lent to tasks; further loans are copied out"};
 inline constexpr Limit cork_block{"cork_block", 4'096, "bytes", AtLimit::copy,
                                   "a write up to this size is copied and ready at once"};
 inline constexpr Limit cork_max{"cork_max", 65'536, "bytes", AtLimit::wait,
@@ -222,7 +222,7 @@ inline constexpr Limit ws_close_timeout{"ws_close_timeout", 5'000, "ms", AtLimit
 inline constexpr Limit ws_control_rate{"ws_control_rate", 1'000, "frames/s", AtLimit::close,
                                        "pings and pongs a peer may send"};
 
-/// Every limit above, in this order.
+/// Every limit above, as docs/reference/limits.md shows them.
 std::span<const Limit> all() noexcept;
 
 }  // namespace limits

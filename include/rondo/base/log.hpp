@@ -9,6 +9,8 @@
 // Thread rule: set it before the first loop runs; the sink is called from any thread.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <string_view>
 
 namespace rondo {

@@ -10,6 +10,8 @@
 // Thread rule: a value.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <concepts>
 #include <cstddef>
 #include <new>
@@ -41,7 +43,7 @@ class Owned {
   T& operator*() const noexcept { return *object_; }
   T* operator->() const noexcept { return object_; }
   explicit operator bool() const noexcept { return object_ != nullptr; }
-  [[nodiscard]] T* release() noexcept { return std::exchange(object_, nullptr); }
+  [[nodiscard("own it now")]] T* release() noexcept { return std::exchange(object_, nullptr); }
   void reset(T* object = nullptr) noexcept {
     static_assert(sizeof(T) > 0, "an Owned is destroyed where its T is complete");
     delete std::exchange(object_, object);

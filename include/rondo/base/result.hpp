@@ -31,7 +31,7 @@ template <class T>
 inline constexpr bool is_result<Result<T>> = true;
 
 template <class T>
-class [[nodiscard]] Result {
+class [[nodiscard("look at it, or_throw() or or_return() it; (void) drops it")]] Result {
   static_assert(!std::is_reference_v<T>, "a Result holds values: use a pointer");
 
  public:
@@ -125,7 +125,7 @@ class [[nodiscard]] Result {
 
 /// Success without a value, or an Error.
 template <>
-class [[nodiscard]] Result<void> {
+class [[nodiscard("look at it, or_throw() or or_return() it; (void) drops it")]] Result<void> {
  public:
   using value_type = void;
 

@@ -12,6 +12,8 @@
 // Thread rule: the thread that runs the simulation; others see none.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <cstdint>
 
 namespace rondo::detail {

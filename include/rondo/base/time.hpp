@@ -10,6 +10,8 @@
 // Thread rule: values.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <chrono>
 #include <cstdint>
 

@@ -6,11 +6,13 @@
 // Thread rule: a value; close() is safe on any thread.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 #include <utility>
 
 namespace rondo {
 
-class [[nodiscard]] UniqueFd {
+class [[nodiscard("keep it: its end closes the descriptor")]] UniqueFd {
  public:
   UniqueFd() = default;
   explicit UniqueFd(int fd) noexcept : fd_(fd) {}
@@ -24,7 +26,7 @@ class [[nodiscard]] UniqueFd {
   int get() const noexcept { return fd_; }
   explicit operator bool() const noexcept { return fd_ >= 0; }
   /// Gives the descriptor away; the caller closes it.
-  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+  [[nodiscard("close it")]] int release() noexcept { return std::exchange(fd_, -1); }
   /// Closes the descriptor held, if any, and holds `fd`.
   void reset(int fd = -1) noexcept;
 

@@ -67,7 +67,7 @@ class Barrier {
     }
     BarrierTurn await_resume() const noexcept { return turn; }
   };
-  struct [[nodiscard]] Arrive {
+  struct [[nodiscard("co_await it")]] Arrive {
     Barrier& barrier;
     Awaiter awaiter(detail::PromiseBase& parent) && noexcept { return {barrier, parent}; }
   };

@@ -73,7 +73,7 @@ class Broadcast {
   }
 
   /// A subscriber of everything that is sent from now on; to nothing when it is closed.
-  [[nodiscard]] Subscription subscribe() noexcept { return Subscription(*this); }
+  Subscription subscribe() noexcept { return Subscription(*this); }
 
   /// Sends an item to all subscribers.
   /// - **Completes** at once; with OnLag::wait when the slowest subscriber has room and nobody
@@ -143,7 +143,7 @@ class Broadcast {
       return Error(Errc::closed, "send");
     }
   };
-  struct [[nodiscard]] Send : detail::OperationAwaitable<Send> {
+  struct [[nodiscard("co_await it")]] Send : detail::OperationAwaitable<Send> {
     Broadcast& broadcast;
     T item;
     Send(Broadcast& b, T&& i) : broadcast(b), item(std::move(i)) {}
@@ -199,7 +199,7 @@ class Broadcast {
 
 /// One subscriber's place in the sequence. Move-only; not to be moved while it is awaited.
 template <class T>
-class [[nodiscard]] Broadcast<T>::Subscription {
+class [[nodiscard("keep it: it gets what is sent while it lives")]] Broadcast<T>::Subscription {
   struct Awaiter : detail::ListedWaiter {
     Subscription& from;
     Awaiter(Subscription& s, detail::PromiseBase& parent) noexcept : from(s) { frame = &parent; }
@@ -214,7 +214,7 @@ class [[nodiscard]] Broadcast<T>::Subscription {
     }
     Received<T> await_resume() { return from.take(); }
   };
-  struct [[nodiscard]] Receive {
+  struct [[nodiscard("co_await it")]] Receive {
     Subscription& from;
     Awaiter awaiter(detail::PromiseBase& parent) && noexcept {
       RONDO_ASSERT(from.of_, "receive() of a Subscription that was moved from");

@@ -126,7 +126,7 @@ class [[maybe_unused]] CallbackHandle {
 
 /// Keeps a function among those that a loop runs in each iteration: Loop::on_prepare, on_check,
 /// on_idle. It does not keep the loop turning.
-class [[nodiscard("a hook is removed when its handle dies")]] Hook {
+class [[nodiscard("keep it: the hook is removed when its handle dies")]] Hook {
  public:
   Hook() = default;
   explicit Hook(detail::HookNode& node) noexcept : node_(&node) {}

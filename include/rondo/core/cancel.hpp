@@ -72,7 +72,7 @@ struct TimeoutAwaiter : Waiter, Timer {
 };
 
 template <class T>
-struct [[nodiscard]] Timeout : OperationAwaitable<Timeout<T>> {
+struct [[nodiscard("co_await it")]] Timeout : OperationAwaitable<Timeout<T>> {
   Task<T> task;
   TimePoint when;
   bool relative;
@@ -123,7 +123,7 @@ struct ShieldAwaiter : Waiter, Timer {
 };
 
 template <class T>
-struct [[nodiscard]] Shield {
+struct [[nodiscard("co_await it")]] Shield {
   Task<T> task;
   Duration limit;
   ShieldAwaiter<T> awaiter(PromiseBase& parent) && { return {parent, std::move(task), limit}; }
@@ -201,7 +201,7 @@ struct FinallyAwaiter : Waiter, Timer {
 };
 
 template <class T, class C>
-struct [[nodiscard]] Finally {
+struct [[nodiscard("co_await it")]] Finally {
   Task<T> task;
   C make_cleanup;
   Duration limit;

@@ -115,7 +115,7 @@ class Channel {
       return std::move(item);
     }
   };
-  struct [[nodiscard]] Receive {
+  struct [[nodiscard("co_await it")]] Receive {
     Channel& channel;
     ReceiveAwaiter awaiter(detail::PromiseBase& parent) && { return {channel, parent}; }
   };
@@ -148,7 +148,7 @@ class Channel {
       return Error(why, "send");
     }
   };
-  struct [[nodiscard]] Send : detail::OperationAwaitable<Send> {
+  struct [[nodiscard("co_await it")]] Send : detail::OperationAwaitable<Send> {
     Channel& channel;
     T item;
     Send(Channel& c, T&& i) : channel(c), item(std::move(i)) {}

@@ -34,7 +34,7 @@ struct EntryAwaiter : Waiter {
   }
   void await_resume() const noexcept {}
 };
-struct [[nodiscard]] Entry {
+struct [[nodiscard("co_await it")]] Entry {
   EntryAwaiter awaiter(PromiseBase& parent) && noexcept { return EntryAwaiter(parent); }
 };
 
@@ -70,7 +70,7 @@ class Condition {
     }
     void await_resume() noexcept { guard = Semaphore::Awaiter::await_resume(); }
   };
-  struct [[nodiscard]] Wait {
+  struct [[nodiscard("co_await it")]] Wait {
     Condition& condition;
     Mutex::Guard& guard;
     Awaiter awaiter(detail::PromiseBase& parent) && noexcept {

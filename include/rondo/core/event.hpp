@@ -55,7 +55,7 @@ class Event {
     }
     void await_resume() const noexcept {}
   };
-  struct [[nodiscard]] Wait {
+  struct [[nodiscard("co_await it")]] Wait {
     Event& event;
     Awaiter awaiter(detail::PromiseBase& parent) && noexcept { return {event, parent}; }
   };

@@ -109,7 +109,9 @@ class Resume {
   }
 
   /// For a C API's context argument: the pointer holds a copy until from_pointer() takes it back.
-  [[nodiscard]] void* to_pointer() && noexcept { return std::exchange(state_, nullptr); }
+  [[nodiscard("from_pointer() it once")]] void* to_pointer() && noexcept {
+    return std::exchange(state_, nullptr);
+  }
   static Resume from_pointer(void* context) noexcept {
     return Resume(static_cast<detail::ResumeState<T>*>(context));
   }
@@ -148,7 +150,7 @@ struct FromCallbackAwaiter : Waiter {
 };
 
 template <class T, class F>
-struct [[nodiscard]] FromCallback : OperationAwaitable<FromCallback<T, F>> {
+struct [[nodiscard("co_await it")]] FromCallback : OperationAwaitable<FromCallback<T, F>> {
   F begin;
   explicit FromCallback(F&& f) : begin(std::move(f)) {}
   FromCallbackAwaiter<T, F> awaiter(PromiseBase& parent) && { return {parent, std::move(begin)}; }

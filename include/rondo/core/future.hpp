@@ -110,7 +110,7 @@ class Promise {
 };
 
 template <class T>
-class [[nodiscard]] Future : public detail::HandleAwaitable<Future<T>> {
+class [[nodiscard("co_await it")]] Future : public detail::HandleAwaitable<Future<T>> {
  public:
   explicit Future(detail::PromiseState<T>& state) noexcept : state_(&state) {}
   Future(Future&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}

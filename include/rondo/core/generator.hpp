@@ -30,7 +30,7 @@
 namespace rondo {
 
 template <class T>
-class [[nodiscard("a generator runs only inside its next()")]] AsyncGenerator {
+class [[nodiscard("co_await its next(): it runs only inside")]] AsyncGenerator {
  public:
   using GeneratorTag = void;  // For a message when it is awaited itself.
   class promise_type : public detail::PromiseBase {
@@ -123,7 +123,7 @@ class [[nodiscard("a generator runs only inside its next()")]] AsyncGenerator {
     }
     bool running = false;
   };
-  struct [[nodiscard]] Next {
+  struct [[nodiscard("co_await it")]] Next {
     AsyncGenerator& generator;
     Awaiter awaiter(detail::PromiseBase& parent) && { return {generator, parent}; }
   };
@@ -170,7 +170,7 @@ class [[nodiscard("a generator runs only inside its next()")]] AsyncGenerator {
 
 /// A generator without awaits, for range-for. Single pass; the value lives until the next step.
 template <class T>
-class [[nodiscard]] Generator {
+class [[nodiscard("iterate over it: it runs only then")]] Generator {
  public:
   struct promise_type {
     T* value = nullptr;

@@ -63,7 +63,7 @@ class Interval {
     void await_suspend(std::coroutine_handle<>) noexcept;
     Tick await_resume() const noexcept { return interval.take(*this); }
   };
-  struct [[nodiscard]] Next {
+  struct [[nodiscard("co_await it")]] Next {
     Interval& interval;
     Awaiter awaiter(detail::PromiseBase& parent) && noexcept { return {interval, parent}; }
   };

@@ -239,6 +239,13 @@ class Loop : private detail::LoopCore {
     assert_here();
     place == HookPlace::first ? flush_.push_front(hook) : flush_.push_back(hook);
   }
+  /// A soft stop ends `grace` after it was asked for: until then output of streams that are gone
+  /// may leave. Said by run(); without it a stop has no end.
+  void bound_stop(Duration grace) noexcept { stop_grace_ = grace; }
+  /// The grace is over now, for what is still to be closed.
+  void end_grace() noexcept { stop_end_ = now(); }
+  /// When a soft stop that was asked for ends; k_no_deadline before and without one.
+  TimePoint stop_end() const noexcept { return stop_end_; }
   void add_stop_hook(detail::LoopHook& hook) noexcept {
     assert_here();
     stop_hooks_.push_back(hook);
@@ -335,6 +342,8 @@ class Loop : private detail::LoopCore {
   int ready_budget_;
   int next_in_a_row_ = 0;  ///< resumes through the next slot since one from the queue
   Duration spin_ = Duration::zero();
+  Duration stop_grace_ = Duration::max();
+  TimePoint stop_end_ = k_no_deadline;
   bool hosted_ = false;  ///< pollable_fd() was asked for: poll() leaves it ready for the host
   bool leave_ = false;
   bool stop_seen_ = false;
@@ -451,7 +460,7 @@ struct Branch : Chain {
 ///
 /// Lifetime: dies after its task has ended (checked) and before its loop.
 template <class T>
-class [[nodiscard("the loop must turn until its main task has ended")]] MainTask {
+class [[nodiscard("keep it, and turn the loop until it is done()")]] MainTask {
  public:
   MainTask(Loop& loop, Task<T> task) : loop_(loop) {
     Loop::Entered entered(loop);

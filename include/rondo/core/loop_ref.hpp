@@ -59,7 +59,7 @@ class LoopRef {
   /// Runs `f` on the loop's thread, as Loop::post. False, and `f` is dropped here, when the loop
   /// has ended; what was taken runs before it has. The posts of one thread keep their order.
   template <class F>
-  [[nodiscard]] bool post(F f) const {
+  [[nodiscard("look at it: false, and it was not posted")]] bool post(F f) const {
     struct Node : detail::Ready {
       F function;
       explicit Node(F&& x) : function(std::move(x)) {}
@@ -74,7 +74,7 @@ class LoopRef {
     return true;
   }
   /// Queues an entry that the caller owns; it must live until it has run. False: not taken.
-  [[nodiscard]] bool post_entry(detail::Ready& entry) const noexcept;
+  [[nodiscard("false: it was not posted")]] bool post_entry(detail::Ready& entry) const noexcept;
 
   /// Loop::request_stop; nothing happens when the loop has ended.
   void request_stop() const noexcept;

@@ -115,7 +115,7 @@ struct OffloadAwaiter : Waiter {
 };
 
 template <class F>
-struct [[nodiscard]] Offload : OperationAwaitable<Offload<F>> {
+struct [[nodiscard("co_await it")]] Offload : OperationAwaitable<Offload<F>> {
   F function;
   Pool pool;
   bool abandon;

@@ -146,7 +146,7 @@ struct OnAwaiter : RemoteCall {
 };
 
 template <class T, class F, class... A>
-struct [[nodiscard]] On : OperationAwaitable<On<T, F, A...>> {
+struct [[nodiscard("co_await it")]] On : OperationAwaitable<On<T, F, A...>> {
   LoopRef target;
   F function;
   std::tuple<A...> arguments;

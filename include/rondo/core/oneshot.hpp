@@ -80,7 +80,7 @@ struct OneshotAwaiter : Waiter {
 }  // namespace detail
 
 template <class T>
-class [[nodiscard]] OneshotSender {
+class [[nodiscard("keep it, and set() it: unset, the receiver gets broken")]] OneshotSender {
  public:
   explicit OneshotSender(detail::OneshotState<T>& state) noexcept : state_(&state) {}
   OneshotSender(OneshotSender&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
@@ -123,7 +123,8 @@ class [[nodiscard]] OneshotSender {
 };
 
 template <class T>
-class [[nodiscard]] OneshotReceiver : public detail::HandleAwaitable<OneshotReceiver<T>> {
+class [[nodiscard("co_await it")]] OneshotReceiver
+    : public detail::HandleAwaitable<OneshotReceiver<T>> {
  public:
   explicit OneshotReceiver(detail::OneshotState<T>& state) noexcept : state_(&state) {}
   OneshotReceiver(OneshotReceiver&& other) noexcept

@@ -130,7 +130,7 @@ class PriorityQueue {
       return std::move(item);
     }
   };
-  struct [[nodiscard]] Receive {
+  struct [[nodiscard("co_await it")]] Receive {
     PriorityQueue& queue;
     ReceiveAwaiter awaiter(detail::PromiseBase& parent) && { return {queue, parent}; }
   };
@@ -164,7 +164,7 @@ class PriorityQueue {
       return Error(why, "send");
     }
   };
-  struct [[nodiscard]] Send : detail::OperationAwaitable<Send> {
+  struct [[nodiscard("co_await it")]] Send : detail::OperationAwaitable<Send> {
     PriorityQueue& queue;
     T item;
     Send(PriorityQueue& q, T&& i) : queue(q), item(std::move(i)) {}

@@ -91,7 +91,7 @@ struct RaceAwaiter : Waiter {
 };
 
 template <class T>
-struct [[nodiscard]] Race : OperationAwaitable<Race<T>> {
+struct [[nodiscard("co_await it")]] Race : OperationAwaitable<Race<T>> {
   std::vector<Task<T>> tasks;
   explicit Race(std::vector<Task<T>>&& t) : tasks(std::move(t)) {}
   RaceAwaiter<T> awaiter(PromiseBase& parent) && {

@@ -58,7 +58,7 @@ class RateLimiter : private detail::Timer {
     }
     void await_resume() const noexcept {}
   };
-  struct [[nodiscard]] Acquire {
+  struct [[nodiscard("co_await it")]] Acquire {
     RateLimiter& limiter;
     std::uint64_t count;
     Awaiter awaiter(detail::PromiseBase& parent) && noexcept { return {limiter, count, parent}; }

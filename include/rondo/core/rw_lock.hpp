@@ -38,7 +38,7 @@ class RwLock {
   class WriteGuard;
 
   /// Reads together with others; leaves when destroyed.
-  class [[nodiscard]] ReadGuard {
+  class [[nodiscard("keep it: its end unlocks")]] ReadGuard {
    public:
     ReadGuard(ReadGuard&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)) {}
     ReadGuard& operator=(ReadGuard&& other) noexcept {
@@ -64,7 +64,7 @@ class RwLock {
   };
 
   /// Writes alone; leaves when destroyed.
-  class [[nodiscard]] WriteGuard {
+  class [[nodiscard("keep it: its end unlocks")]] WriteGuard {
    public:
     WriteGuard(WriteGuard&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)) {}
     WriteGuard& operator=(WriteGuard&& other) noexcept {
@@ -168,7 +168,7 @@ class RwLock {
     }
   };
   template <bool writes>
-  struct [[nodiscard]] Lock {
+  struct [[nodiscard("co_await it")]] Lock {
     RwLock& lock;
     Awaiter<writes> awaiter(detail::PromiseBase& parent) && noexcept { return {lock, parent}; }
   };

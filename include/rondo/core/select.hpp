@@ -199,7 +199,7 @@ struct SelectAwaiter : SelectCore {
 };
 
 template <class... A>
-struct [[nodiscard]] Select {
+struct [[nodiscard("co_await it")]] Select {
   std::tuple<A...> awaitables;
   SelectAwaiter<A...> awaiter(PromiseBase& parent) && {
     return std::apply(

@@ -27,7 +27,7 @@ struct SemaphoreStatistics {
 class Semaphore {
  public:
   /// One permit; gives it back when destroyed.
-  class [[nodiscard]] Permit {
+  class [[nodiscard("keep it: its end gives the place back")]] Permit {
    public:
     explicit Permit(Semaphore& owner) noexcept : owner_(&owner) {}
     Permit(Permit&& other) noexcept : owner_(std::exchange(other.owner_, nullptr)) {}
@@ -101,7 +101,7 @@ class Semaphore {
       return Permit(semaphore);
     }
   };
-  struct [[nodiscard]] Acquire {
+  struct [[nodiscard("co_await it")]] Acquire {
     Semaphore& semaphore;
     Awaiter awaiter(detail::PromiseBase& parent) && noexcept { return {semaphore, parent}; }
   };

@@ -31,7 +31,7 @@ struct SleepAwaiter : Waiter, Timer {
   void await_resume() const noexcept {}
 };
 
-struct [[nodiscard]] SleepFor {
+struct [[nodiscard("co_await it")]] SleepFor {
   Duration time;
   SleepAwaiter awaiter(PromiseBase& parent) && noexcept {
     // Reads the clock: the time cached at the last poll would end the sleep early.
@@ -39,7 +39,7 @@ struct [[nodiscard]] SleepFor {
   }
 };
 
-struct [[nodiscard]] SleepUntil {
+struct [[nodiscard("co_await it")]] SleepUntil {
   TimePoint when;
   SleepAwaiter awaiter(PromiseBase& parent) && noexcept { return {parent, when}; }
 };
@@ -54,7 +54,7 @@ struct StopAwaiter : Waiter, LoopHook {
   void await_resume() const noexcept {}
 };
 
-struct [[nodiscard]] UntilStopRequested {
+struct [[nodiscard("co_await it")]] UntilStopRequested {
   StopAwaiter awaiter(PromiseBase& parent) && noexcept { return StopAwaiter(parent); }
 };
 
@@ -70,7 +70,7 @@ struct CheckpointAwaiter : Waiter {
   void await_resume() const noexcept {}
 };
 
-struct [[nodiscard]] Checkpoint {
+struct [[nodiscard("co_await it")]] Checkpoint {
   CheckpointAwaiter awaiter(PromiseBase& parent) && noexcept { return CheckpointAwaiter(parent); }
 };
 

@@ -35,7 +35,7 @@ struct SplitStream : Pooled {
 }  // namespace detail
 
 template <class S>
-class [[nodiscard]] ReadHalf {
+class [[nodiscard("keep it: without its halves the stream closes")]] ReadHalf {
  public:
   explicit ReadHalf(detail::SplitStream<S>& shared) noexcept : shared_(&shared) {}
   ReadHalf(ReadHalf&& other) noexcept : shared_(std::exchange(other.shared_, nullptr)) {}
@@ -69,7 +69,7 @@ class [[nodiscard]] ReadHalf {
 };
 
 template <class S>
-class [[nodiscard]] WriteHalf {
+class [[nodiscard("keep it: without its halves the stream closes")]] WriteHalf {
  public:
   explicit WriteHalf(detail::SplitStream<S>& shared) noexcept : shared_(&shared) {}
   WriteHalf(WriteHalf&& other) noexcept : shared_(std::exchange(other.shared_, nullptr)) {}

@@ -55,13 +55,13 @@ struct CurrentStopTokenAwaiter {
   void await_suspend(std::coroutine_handle<>) const noexcept {}
   std::stop_token await_resume() const { return token_of(chain.watch, chain.cancelled); }
 };
-struct [[nodiscard]] CurrentStopToken {
+struct [[nodiscard("co_await it")]] CurrentStopToken {
   CurrentStopTokenAwaiter awaiter(PromiseBase& parent) && noexcept { return {*parent.chain}; }
 };
 
 /// Runs a task until it has ended or the token is stopped: true when it was cancelled by that.
 /// What it is made of is in the source file: the loop's header beside <stop_token> is too much.
-class [[nodiscard]] StopBracket {
+class [[nodiscard("co_await it")]] StopBracket {
  public:
   struct State;
   class Awaiter {

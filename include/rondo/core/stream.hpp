@@ -30,7 +30,7 @@
 namespace rondo {
 
 /// Received bytes, contiguous, owned until destroyed. Move-only.
-class [[nodiscard]] Loan {
+class [[nodiscard("keep it while you use its bytes")]] Loan {
  public:
   Loan() = default;
   Loan(Loan&& other) noexcept
@@ -177,18 +177,18 @@ struct ExactAwaiter : ReadWaiter {
   Result<> await_resume();
 };
 
-struct [[nodiscard]] ReadLoan : OperationAwaitable<ReadLoan> {
+struct [[nodiscard("co_await it")]] ReadLoan : OperationAwaitable<ReadLoan> {
   ByteStream& stream;
   explicit ReadLoan(ByteStream& s) noexcept : stream(s) {}
   LoanAwaiter awaiter(PromiseBase& parent) && noexcept { return {stream, parent}; }
 };
-struct [[nodiscard]] ReadSome : OperationAwaitable<ReadSome> {
+struct [[nodiscard("co_await it")]] ReadSome : OperationAwaitable<ReadSome> {
   ByteStream& stream;
   ByteSpan into;
   ReadSome(ByteStream& s, ByteSpan to) noexcept : stream(s), into(to) {}
   SomeAwaiter awaiter(PromiseBase& parent) && noexcept { return {stream, into, parent}; }
 };
-struct [[nodiscard]] ReadUntil : OperationAwaitable<ReadUntil> {
+struct [[nodiscard("co_await it")]] ReadUntil : OperationAwaitable<ReadUntil> {
   ByteStream& stream;
   std::string_view delimiter;
   std::size_t max;
@@ -198,19 +198,19 @@ struct [[nodiscard]] ReadUntil : OperationAwaitable<ReadUntil> {
     return {stream, delimiter, max, parent};
   }
 };
-struct [[nodiscard]] Peek : OperationAwaitable<Peek> {
+struct [[nodiscard("co_await it")]] Peek : OperationAwaitable<Peek> {
   ByteStream& stream;
   ByteSpan into;
   Peek(ByteStream& s, ByteSpan to) noexcept : stream(s), into(to) {}
   PeekAwaiter awaiter(PromiseBase& parent) && noexcept { return {stream, into, parent}; }
 };
-struct [[nodiscard]] ReadExact : OperationAwaitable<ReadExact> {
+struct [[nodiscard("co_await it")]] ReadExact : OperationAwaitable<ReadExact> {
   ByteStream& stream;
   ByteSpan into;
   ReadExact(ByteStream& s, ByteSpan to) noexcept : stream(s), into(to) {}
   ExactAwaiter awaiter(PromiseBase& parent) && noexcept { return {stream, into, parent}; }
 };
-struct [[nodiscard]] WriteAll : OperationAwaitable<WriteAll> {
+struct [[nodiscard("co_await it")]] WriteAll : OperationAwaitable<WriteAll> {
   ByteStream& stream;
   ByteView bytes;
   bool is_flush;

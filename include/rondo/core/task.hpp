@@ -179,7 +179,7 @@ std::coroutine_handle<> finish_with(Promise& promise, U&& error) noexcept {
 }  // namespace detail
 
 template <class T>
-class [[nodiscard("a Task that is neither awaited nor started never runs")]] Task {
+class [[nodiscard("co_await it or start it in a Scope: else it never runs")]] Task {
  public:
   using value_type = T;
 
@@ -292,7 +292,7 @@ using TaskOf = decltype(as_task(std::declval<A>()));
 
 /// `co_await op.or_throw()`.
 template <class A>
-struct [[nodiscard]] OrThrow {
+struct [[nodiscard("co_await it")]] OrThrow {
   A inner;
   struct Awaiter {
     AwaiterOf<A> inner;
@@ -305,7 +305,7 @@ struct [[nodiscard]] OrThrow {
 
 /// `co_await op.or_return()`: see PromiseBase::on_finish.
 template <class A>
-struct [[nodiscard]] OrReturn {
+struct [[nodiscard("co_await it")]] OrReturn {
   using Inner = AwaitedOf<A>;  // Result<U>
   using U = typename Inner::value_type;
   Task<Inner> task;

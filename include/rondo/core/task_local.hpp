@@ -85,7 +85,7 @@ class WithLocalAwaiter : public Task<T>::Awaiter {
 };
 
 template <class T, class V>
-struct [[nodiscard]] WithLocal {
+struct [[nodiscard("co_await it")]] WithLocal {
   using value_type = T;
   Task<T> task;
   const void* key;

@@ -192,7 +192,7 @@ class ThreadChannel {
     }
     Result<> await_resume() { return sender.result(); }
   };
-  struct [[nodiscard]] Send : detail::OperationAwaitable<Send> {
+  struct [[nodiscard("co_await it")]] Send : detail::OperationAwaitable<Send> {
     ThreadChannel& channel;
     T item;
     Send(ThreadChannel& c, T&& i) : channel(c), item(std::move(i)) {}
@@ -220,7 +220,7 @@ class ThreadChannel {
     }
     std::optional<T> await_resume() { return std::move(receiver.item); }
   };
-  struct [[nodiscard]] Receive {
+  struct [[nodiscard("co_await it")]] Receive {
     ThreadChannel& channel;
     ReceiveAwaiter awaiter(detail::PromiseBase& parent) && { return {channel, parent}; }
   };

@@ -51,7 +51,7 @@ class Watch {
       return &watch.value_;
     }
   };
-  struct [[nodiscard]] Changed {
+  struct [[nodiscard("co_await it")]] Changed {
     Watch& watch;
     std::uint64_t& seen;
     Awaiter awaiter(detail::PromiseBase& parent) && noexcept { return {watch, seen, parent}; }

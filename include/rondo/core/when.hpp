@@ -137,7 +137,7 @@ struct TogetherAwaiter : Together {
 };
 
 template <bool FirstWins, class... T>
-struct [[nodiscard]] TogetherOf {
+struct [[nodiscard("co_await it")]] TogetherOf {
   std::tuple<Task<T>...> tasks;
   TogetherAwaiter<FirstWins, T...> awaiter(PromiseBase& parent) && {
     return {parent, std::move(tasks)};
@@ -184,7 +184,7 @@ struct TogetherListAwaiter : Together {
 };
 
 template <bool FirstWins, class T>
-struct [[nodiscard]] TogetherList {
+struct [[nodiscard("co_await it")]] TogetherList {
   std::vector<Task<T>> tasks;
   TogetherListAwaiter<FirstWins, T> awaiter(PromiseBase& parent) && {
     RONDO_ASSERT(!FirstWins || !tasks.empty(), "when_any of no tasks would wait for ever");

@@ -214,7 +214,7 @@ struct LaneAwaiter : Waiter {
 };
 
 template <class F>
-struct [[nodiscard]] LaneRun : OperationAwaitable<LaneRun<F>> {
+struct [[nodiscard("co_await it")]] LaneRun : OperationAwaitable<LaneRun<F>> {
   Lane& lane;
   F function;
   LaneRun(Lane& at, F&& f) : lane(at), function(std::move(f)) {}

@@ -20,7 +20,7 @@
 
 namespace rondo::fs {
 
-class [[nodiscard]] Directory {
+class [[nodiscard("keep it: its end closes the directory")]] Directory {
  public:
   /// - **Completes** when it is open. **Returns** the Directory. **Errors** no_such_file, ENOTDIR,
   ///   access_denied, ... with the path. **Cancel** closes what was opened meanwhile.

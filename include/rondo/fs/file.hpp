@@ -79,7 +79,7 @@ struct WriteAtAwaiter : FileAwaiter<io::WriteOp> {
     return static_cast<std::size_t>(result);
   }
 };
-struct [[nodiscard]] ReadAt : rondo::detail::OperationAwaitable<ReadAt> {
+struct [[nodiscard("co_await it")]] ReadAt : rondo::detail::OperationAwaitable<ReadAt> {
   int fd;
   ByteSpan into;
   std::uint64_t offset;
@@ -88,7 +88,7 @@ struct [[nodiscard]] ReadAt : rondo::detail::OperationAwaitable<ReadAt> {
     return {fd, into, offset, parent};
   }
 };
-struct [[nodiscard]] WriteAt : rondo::detail::OperationAwaitable<WriteAt> {
+struct [[nodiscard("co_await it")]] WriteAt : rondo::detail::OperationAwaitable<WriteAt> {
   int fd;
   ByteView from;
   std::uint64_t offset;
@@ -106,7 +106,7 @@ void close_later(UniqueFd descriptor) noexcept;
 }  // namespace detail
 
 /// An open file with a position of its own; move-only.
-class [[nodiscard]] File {
+class [[nodiscard("keep it: its end closes the file")]] File {
  public:
   /// Opens a file.
   /// - **Completes** when it is open. **Returns** the File, positioned at its start.

@@ -56,7 +56,7 @@ struct WatcherStatistics {
   std::uint64_t overflows = 0;
 };
 
-class [[nodiscard]] Watcher {
+class [[nodiscard("keep it: its end stops watching")]] Watcher {
  public:
   /// Errors: too_many_descriptors (also beyond fs.inotify.max_user_instances), not_supported.
   static Result<Watcher> open();

@@ -120,7 +120,7 @@ struct ClientTimings {
 };
 
 /// An answer: its head, and its body as it comes.
-class [[nodiscard]] Answer {
+class [[nodiscard("read it: its end gives the connection back")]] Answer {
  public:
   Answer(Answer&& other) noexcept : exchange_(std::exchange(other.exchange_, nullptr)) {}
   Answer& operator=(Answer&& other) noexcept {

@@ -51,7 +51,7 @@ class Form {
 Task<Result<Form>> read_form(Request& request);
 
 /// The parts of a multipart body, one after the other.
-class [[nodiscard]] Multipart {
+class [[nodiscard("go through its parts by next()")]] Multipart {
  public:
   /// Errors: bad_message when the Content-Type is no multipart/form-data with a boundary.
   static Result<Multipart> of(Request& request, proto::MultipartLimits limits = {});

@@ -147,7 +147,7 @@ struct SendAwaiter : rondo::detail::Waiter, rondo::detail::Timer {
   void complete(std::int32_t value) noexcept;
 };
 
-struct [[nodiscard]] Receive : rondo::detail::OperationAwaitable<Receive> {
+struct [[nodiscard("co_await it")]] Receive : rondo::detail::OperationAwaitable<Receive> {
   DatagramState& state;
   ByteSpan into;
   Receive(DatagramState& s, ByteSpan to) noexcept : state(s), into(to) {}
@@ -155,13 +155,13 @@ struct [[nodiscard]] Receive : rondo::detail::OperationAwaitable<Receive> {
     return {state, into, parent};
   }
 };
-struct [[nodiscard]] Take : rondo::detail::OperationAwaitable<Take> {
+struct [[nodiscard("co_await it")]] Take : rondo::detail::OperationAwaitable<Take> {
   DatagramState& state;
   std::size_t max;
   Take(DatagramState& s, std::size_t limit) noexcept : state(s), max(limit) {}
   TakeAwaiter awaiter(rondo::detail::PromiseBase& parent) && { return {state, max, parent}; }
 };
-struct [[nodiscard]] ReceiveBatch : rondo::detail::OperationAwaitable<ReceiveBatch> {
+struct [[nodiscard("co_await it")]] ReceiveBatch : rondo::detail::OperationAwaitable<ReceiveBatch> {
   DatagramState& state;
   DatagramBatch& batch;
   ReceiveBatch(DatagramState& s, DatagramBatch& b) noexcept : state(s), batch(b) {}
@@ -169,7 +169,7 @@ struct [[nodiscard]] ReceiveBatch : rondo::detail::OperationAwaitable<ReceiveBat
     return {state, batch, parent};
   }
 };
-struct [[nodiscard]] Send : rondo::detail::OperationAwaitable<Send> {
+struct [[nodiscard("co_await it")]] Send : rondo::detail::OperationAwaitable<Send> {
   DatagramState& state;
   ByteView bytes;
   io::Address to;
@@ -182,7 +182,7 @@ struct [[nodiscard]] Send : rondo::detail::OperationAwaitable<Send> {
 
 }  // namespace detail
 
-class [[nodiscard]] DatagramSocket {
+class [[nodiscard("keep it: its end closes the socket")]] DatagramSocket {
  public:
   DatagramSocket(DatagramSocket&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
   DatagramSocket& operator=(DatagramSocket&& other) noexcept {

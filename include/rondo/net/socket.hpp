@@ -5,8 +5,9 @@
 //   while (auto peer = co_await listener.accept()) sessions.start(serve, std::move(*peer));
 //
 // A handle is one pointer, move-only, and may be moved at any time. Its destructor hands the
-// socket to the loop: accepted output is sent (for at most limits::linger_max), operations in
-// flight end, then the descriptor is closed. No handle may outlive its loop (checked).
+// socket to the loop: accepted output is sent (for at most limits::linger_max, and within the grace
+// of a stop), operations in flight end, then the descriptor is closed. No handle may outlive its
+// loop (checked).
 // Thread rule: the loop's thread.
 #pragma once
 
@@ -29,7 +30,7 @@ ByteStream& stream_of(Socket& socket) noexcept;
 }  // namespace detail
 
 /// A connected stream socket; everything ByteStream has, and the socket's own.
-class [[nodiscard]] Stream {
+class [[nodiscard("keep it: its end closes the stream")]] Stream {
  public:
   /// Takes over a connected stream socket, one of the running loop's driver or one that was
   /// inherited or received. O_NONBLOCK is set or taken away as the driver needs it: who shares the
@@ -106,14 +107,14 @@ struct ListenOptions {
 };
 
 namespace detail {
-struct [[nodiscard]] Accept : rondo::detail::OperationAwaitable<Accept> {
+struct [[nodiscard("co_await it")]] Accept : rondo::detail::OperationAwaitable<Accept> {
   Acceptor& acceptor;
   explicit Accept(Acceptor& a) noexcept : acceptor(a) {}
   AcceptAwaiter awaiter(rondo::detail::PromiseBase& parent) && noexcept;
 };
 }  // namespace detail
 
-class [[nodiscard]] Listener {
+class [[nodiscard("keep it: its end closes the listener")]] Listener {
  public:
   static Result<Listener> open(const ListenOptions& options);
   Listener(Listener&& other) noexcept : acceptor_(std::exchange(other.acceptor_, nullptr)) {}

@@ -28,7 +28,7 @@ struct ConnectAwaiter : rondo::detail::OneShotAwaiter<io::ConnectOp> {
   }
   Result<Stream> await_resume();
 };
-struct [[nodiscard]] Connect : rondo::detail::OperationAwaitable<Connect> {
+struct [[nodiscard("co_await it")]] Connect : rondo::detail::OperationAwaitable<Connect> {
   Endpoint where;
   explicit Connect(const Endpoint& to) noexcept : where(to) {}
   ConnectAwaiter awaiter(rondo::detail::PromiseBase& parent) && noexcept {
@@ -44,7 +44,9 @@ using Stream = net::Stream;
 using Listener = net::Listener;
 using net::ListenOptions;
 
-/// Opens a listening socket. Errors: bad_address, address_in_use, access_denied, ...
+/// Opens a listening socket; at once, but for a port in use: that is tried again for 200 ms, in
+/// which the thread blocks (a killed process's ring holds its port for a while). Names are not
+/// resolved. Errors: bad_address, also for a name; address_in_use, access_denied, ...
 Result<Listener> listen(const ListenOptions& options);
 
 /// Connects to an address.

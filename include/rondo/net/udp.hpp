@@ -34,7 +34,7 @@ struct BindOptions {
   bool v6_only = false;
 };
 
-class [[nodiscard]] Socket : public net::DatagramSocket {
+class [[nodiscard("keep it: its end closes the socket")]] Socket : public net::DatagramSocket {
  public:
   /// Opens a socket on an address. Errors: bad_address, address_in_use, access_denied, ...
   static Result<Socket> bind(const BindOptions& options = {});

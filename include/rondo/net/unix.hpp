@@ -83,7 +83,7 @@ using net::Passed;
 using net::Received;
 
 /// Nothing is lost on the way: a sender waits while the receiver's queue is full.
-class [[nodiscard]] Socket : public net::DatagramSocket {
+class [[nodiscard("keep it: its end closes the socket")]] Socket : public net::DatagramSocket {
  public:
   /// Opens a socket under a path. Errors: bad_address, address_in_use, access_denied, ...
   static Result<Socket> bind(std::string_view path);

@@ -120,7 +120,7 @@ struct WaitAwaiter : rondo::detail::ListedWaiter {
   Result<ExitStatus> await_resume() const;
 };
 
-struct [[nodiscard]] Wait : rondo::detail::OperationAwaitable<Wait> {
+struct [[nodiscard("co_await it")]] Wait : rondo::detail::OperationAwaitable<Wait> {
   Child& child;
   bool kill_on_cancel;
   Wait(Child& c, bool kill) noexcept : child(c), kill_on_cancel(kill) {}
@@ -131,7 +131,7 @@ struct [[nodiscard]] Wait : rondo::detail::OperationAwaitable<Wait> {
 
 }  // namespace detail
 
-class [[nodiscard]] Process {
+class [[nodiscard("keep it: its end ends the child")]] Process {
  public:
   /// Starts a program. Waits for exec (tenths of a millisecond), nothing else.
   /// Errors: exactly what the kernel said and where: "exec ls: ..." no_such_file, access_denied,

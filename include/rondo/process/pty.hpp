@@ -29,7 +29,7 @@ struct TerminalOptions {
   TerminalMode mode = {};
 };
 
-class [[nodiscard]] Terminal {
+class [[nodiscard("keep it: its end closes the terminal")]] Terminal {
  public:
   /// Errors: the kernel's (no_space: no pseudo-terminal is free); not_supported under sim.
   static Result<Terminal> open(const TerminalOptions& options = {});

@@ -36,7 +36,7 @@ class SignalSet : rondo::detail::SignalSubscriber {
     void await_suspend(std::coroutine_handle<>) noexcept;
     Result<int> await_resume() const noexcept { return set.take(); }
   };
-  struct [[nodiscard]] Next : rondo::detail::OperationAwaitable<Next> {
+  struct [[nodiscard("co_await it")]] Next : rondo::detail::OperationAwaitable<Next> {
     SignalSet& set;
     explicit Next(SignalSet& s) noexcept : set(s) {}
     Awaiter awaiter(rondo::detail::PromiseBase& parent) && noexcept { return {set, parent}; }

@@ -11,7 +11,8 @@
 // error broken_pipe, never SIGPIPE. A stream that can only be written ends at once when read, one
 // that can only be read is `closed` for writing.
 // A handle is one pointer, move-only; its destructor hands the stream to the loop, which sends
-// what was accepted (for at most limits::linger_max) and closes. None may outlive its loop.
+// what was accepted (for at most limits::linger_max, and within the grace of a stop) and closes.
+// None may outlive its loop.
 // Thread rule: the loop's thread.
 #pragma once
 
@@ -28,7 +29,7 @@ class FdStream;
 ByteStream& stream_of(FdStream& stream) noexcept;
 }  // namespace detail
 
-class [[nodiscard]] PipeStream {
+class [[nodiscard("keep it: its end closes the stream")]] PipeStream {
  public:
   PipeStream() = default;
   /// Takes over descriptors of the running loop's driver; -1: that direction does not exist. Both

@@ -87,7 +87,7 @@ struct ContextStatistics {
   std::uint64_t reloads = 0;
 };
 
-class [[nodiscard]] Context {
+class [[nodiscard("keep it: connections are made with it")]] Context {
  public:
   /// Reads the files. Errors: the kernel's with the file's name; bad_message with what OpenSSL
   /// says of its content, invalid_argument for options that contradict each other.

@@ -60,7 +60,7 @@ struct HandshakeOptions {
   Duration timeout = std::chrono::milliseconds(limits::tls_handshake_timeout.value);
 };
 
-class [[nodiscard]] Stream {
+class [[nodiscard("keep it: its end closes the stream")]] Stream {
  public:
   Stream(Stream&& other) noexcept : own_(std::exchange(other.own_, nullptr)) {}
   Stream& operator=(Stream&& other) noexcept {

@@ -100,7 +100,7 @@ class Session;
 struct Send;
 }
 
-class [[nodiscard]] Socket {
+class [[nodiscard("keep it: its end closes the socket")]] Socket {
  public:
   Socket(Socket&&) noexcept;
   Socket& operator=(Socket&&) noexcept;

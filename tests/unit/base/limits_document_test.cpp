@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 
@@ -43,6 +44,19 @@ TEST(limits, the_reference_shows_exactly_the_table) {
   std::stringstream shown;
   shown << file.rdbuf();
   EXPECT_EQ(shown.str(), draw()) << "run this test with RONDO_WRITE_DOCS=1 and commit " << path;
+}
+
+TEST(limits, the_table_has_every_limit_of_the_header_once) {
+  std::ifstream header(RONDO_SOURCE_DIR "/include/rondo/base/limits.hpp");
+  std::multiset<std::string> declared;
+  const std::string mark = "inline constexpr Limit ";
+  for (std::string line; std::getline(header, line);) {
+    if (!line.starts_with(mark)) continue;
+    declared.insert(line.substr(mark.size(), line.find('{') - mark.size()));
+  }
+  std::multiset<std::string> listed;
+  for (const Limit& limit : limits::all()) listed.emplace(limit.name);
+  EXPECT_EQ(listed, declared);
 }
 
 }  // namespace

@@ -35,20 +35,26 @@ function guess(row: Row): number {
   return lines * 22 + 4 + (row.head ? 34 : 0);
 }
 
+const looking = (): boolean => !document.hidden && document.hasFocus();
+
 /** Where the next row after what the reader sees stands, and whether they look at all. */
 function useReading(room: Room) {
   const { chat } = useEnv();
   const place = useRef({ at_end: true });
   const read = useCallback(() => {
-    if (place.current.at_end && !document.hidden && document.hasFocus()) chat.seen(room);
+    if (place.current.at_end && looking()) chat.seen(room);
   }, [chat, room]);
   useEffect(() => {
-    const events = ['focus', 'visibilitychange', 'pointerdown', 'keydown'] as const;
-    for (const name of events) window.addEventListener(name, read, true);
+    const watched = (asked: Room): boolean => asked === room && place.current.at_end && looking();
+    const turned = (): void => (looking() ? read() : chat.lookedAway(room));
+    const events = ['focus', 'blur', 'visibilitychange', 'pointerdown', 'keydown'] as const;
+    chat.watched = watched;
+    for (const name of events) window.addEventListener(name, turned, true);
     return () => {
-      for (const name of events) window.removeEventListener(name, read, true);
+      if (chat.watched === watched) chat.watched = () => false;
+      for (const name of events) window.removeEventListener(name, turned, true);
     };
-  }, [read]);
+  }, [chat, room, read]);
   return { place: place.current, read };
 }
 

@@ -23,7 +23,10 @@ export function SignInPage() {
   const enter = (event: Event): void => {
     event.preventDefault();
     const name = input.current!.value.replace(/\s+/g, ' ').trim();
+    const length = [...name].length;
+    const max = chat.limits.name ?? k_name_max;
     if (name === '') setProblem('Type the name that others will see.');
+    else if (length > max) setProblem(`A name has at most ${max} characters; this one has ${length}. Shorten it.`);
     else if (!connected) setProblem('Not connected yet. Try again in a moment.');
     else {
       setProblem('');
@@ -44,7 +47,6 @@ export function SignInPage() {
                 ref={input}
                 class="input"
                 name="name"
-                maxLength={chat.limits.name ?? k_name_max}
                 autoComplete="nickname"
                 spellcheck={false}
                 dir="auto"

@@ -144,7 +144,7 @@ export function Switcher(props: SwitcherProps) {
           </div>
         ))}
       </div>
-      {choices.length === 0 && <p class="switcher-none muted">Nothing of that name. A room’s name has letters, digits, dots and dashes.</p>}
+      {choices.length === 0 && <p class="switcher-none muted">Nothing of that name. A room’s name has 1 to 64 letters, digits, dots, dashes and underscores.</p>}
     </Dialog>
   );
 }

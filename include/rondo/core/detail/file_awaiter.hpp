@@ -82,7 +82,7 @@ struct FileAwaiter : Waiter {
 };
 
 /// Reads from a file at an offset; yields the bytes read, 0 at its end, or a negated errno.
-struct [[nodiscard]] ReadPart {
+struct [[nodiscard("co_await it")]] ReadPart {
   int fd;
   ByteSpan into;
   std::uint64_t offset;

@@ -6,6 +6,8 @@
 // runs a job reads.
 #pragma once
 
+#include "rondo/base/compiler.hpp"
+
 namespace rondo::detail {
 
 /// One value that is set.

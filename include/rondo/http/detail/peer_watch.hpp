@@ -44,14 +44,14 @@ struct WatchedWrite : rondo::detail::WriteWaiter {
 };
 
 class PeerWatch : private rondo::detail::Timer {
-  struct [[nodiscard]] Read {
+  struct [[nodiscard("co_await it")]] Read {
     PeerWatch& watch;
     Duration within;
     WatchedRead awaiter(rondo::detail::PromiseBase& parent) && noexcept {
       return {watch, within, parent};
     }
   };
-  struct [[nodiscard]] Write {
+  struct [[nodiscard("co_await it")]] Write {
     PeerWatch& watch;
     ByteView bytes;
     Duration within;

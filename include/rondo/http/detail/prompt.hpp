@@ -17,7 +17,7 @@
 namespace rondo::http::detail {
 
 template <class T>
-class [[nodiscard]] Prompt : public rondo::detail::OperationAwaitable<Prompt<T>> {
+class [[nodiscard("co_await it")]] Prompt : public rondo::detail::OperationAwaitable<Prompt<T>> {
  public:
   using Attempt = bool (*)(void* self, std::optional<T>& value);
   using Wait = Task<T> (*)(void* self, bool yield);

@@ -24,7 +24,7 @@
 
 namespace rondo::sqlite {
 
-class [[nodiscard]] Connection {
+class [[nodiscard("keep it: its end closes the database")]] Connection {
  public:
   /// Opens a database on a new thread.
   /// - **Completes** when it is open. **Returns** the connection. **Errors** Database::open's.

@@ -96,7 +96,7 @@ class Database;
 
 /// A transaction that holds the write lock. Rolled back unless commit() was called: clean-up by
 /// exception, by return or by cancellation of a task all end it the same way.
-class [[nodiscard]] Transaction {
+class [[nodiscard("keep it, and commit(): its end rolls back")]] Transaction {
  public:
   Transaction(Transaction&& other) noexcept : database_(std::exchange(other.database_, nullptr)) {}
   Transaction& operator=(Transaction&&) = delete;
@@ -111,7 +111,7 @@ class [[nodiscard]] Transaction {
   Database* database_;
 };
 
-class [[nodiscard]] Database {
+class [[nodiscard("keep it: its end closes the database")]] Database {
  public:
   /// Errors: no_such_file, access_denied, bad_message (not a database, or damaged), ...
   static Result<Database> open(const Options& options);

@@ -9,15 +9,16 @@
 //  2. On each welcome: rooms with a timeline are resumed from their cursors, the others joined, then
 //     the outbox goes out; the server works in that order.
 //  3. The epoch belongs to the cursors: another epoch, and every timeline is dropped.
-//  4. An event is applied, dropped or answered by a sync (cursor.ts); nothing else moves a cursor.
+//  4. An event is applied, dropped or answered by a sync (roomlog.ts); nothing else moves a cursor.
 
 import { Backoff } from './backoff';
 import { CidMaker } from './cid';
 import { Connection, type LinkState, type SocketLike } from './connection';
-import { liveStep, pageDirection } from './cursor';
 import { isLater, k_outbox_entries_max, Outbox, type Entry } from './outbox';
-import { byteLength, type ClientFrame, type Limits, type RoomEvent, type RoomInfo, type ServerFrame, type User } from './protocol';
+import { byteLength, type ClientFrame, type Limits, type RoomInfo, type ServerFrame, type User } from './protocol';
+import { joinProblem, k_token_refused, k_worth_no_word, signInProblem } from './refusals';
 import { k_lobby, Room } from './room';
+import { RoomLog } from './roomlog';
 import type { KeyStore } from './store';
 import type { Message } from './timeline';
 
@@ -43,8 +44,6 @@ export interface Notice {
 
 const k_token = 'rondo.token';
 const k_user = 'rondo.user';
-const k_first_page = 60;
-const k_page = 100;
 const k_history_answer_ms = 12_000;
 /** No answer for this long on a connection that lives: the same cid goes out again. */
 const k_ack_overdue_ms = 15_000;
@@ -52,9 +51,6 @@ const k_ack_overdue_ms = 15_000;
 export const k_ack_slow_ms = 4_000;
 const k_typing_pause_ms = 3_000;
 const k_read_pause_ms = 300;
-/** Refusals of things nobody waits for: typing, reading, a question that is asked again. */
-const k_worth_no_word = new Set(['rate_limited', 'not_a_member', 'busy', 'unavailable']);
-const k_token_refused = new Set(['bad_token', 'invalid_token', 'unauthorized', 'unauthenticated', 'auth_failed', 'auth', 'forbidden']);
 
 export class Chat {
   readonly rooms = new Map<string, Room>();
@@ -76,7 +72,10 @@ export class Chat {
   down_since: number | null = null;
   /** The room whose join was asked for by name, until it is answered. */
   joining: string | null = null;
+  /** Set by the page: is the end of this room before the reader's eyes just now? */
+  watched: (room: Room) => boolean = () => false;
 
+  private readonly log: RoomLog;
   private readonly cids = new CidMaker();
   private readonly listeners = new Set<() => void>();
   private epoch: string | null = null;
@@ -99,6 +98,14 @@ export class Chat {
       onFrame: (frame) => this.receive(frame),
       onState: (state) => this.linkState(state),
       ...(options.backoff ? { backoff: options.backoff } : {}),
+    });
+    this.log = new RoomLog({
+      post: (frame) => this.post(frame),
+      me: () => this.me?.id ?? '',
+      settle: (cid) => {
+        if (this.outbox.settle(cid)) this.flush();
+      },
+      arrived: (room, message, live) => this.arrived(room, message, live),
     });
   }
 
@@ -156,12 +163,12 @@ export class Chat {
     if (this.current === name) return;
     const left = this.room;
     if (left) {
-      if (left.unread(this.me?.id ?? '') === 0) left.marker = 0;
+      this.lookedAway(left);
       left.background();
     }
     this.current = name;
     const room = this.room;
-    if (room) this.fill(room);
+    if (room) this.log.fill(room);
     this.changed();
   }
 
@@ -192,13 +199,7 @@ export class Chat {
 
   /** Older messages of the room; asks once until answered. */
   loadOlder(room: Room): void {
-    const line = room.timeline;
-    if (!line || room.atStart || room.gone || room.history === 'loading' || !this.ready) return;
-    const limit = line.messages.length === 0 ? k_first_page : k_page;
-    if (!this.post({ t: 'history', room: room.name, before: line.from, limit })) return;
-    room.history = 'loading';
-    room.history_asked_at = Date.now();
-    this.changed();
+    if (this.log.askOlder(room)) this.changed();
   }
 
   send(room: Room, body: string): SendProblem | null {
@@ -244,6 +245,13 @@ export class Chat {
     if (!room.timeline || !room.readTo(room.timeline.last)) return;
     this.read_due.add(room.name);
     this.read_timer ??= setTimeout(() => this.sendReads(), k_read_pause_ms);
+    this.changed();
+  }
+
+  /** The reader turned to something else: the next new-line stands where they stopped now. */
+  lookedAway(room: Room): void {
+    if (room.marker === 0 || room.unread(this.me?.id ?? '') > 0) return;
+    room.marker = 0;
     this.changed();
   }
 
@@ -331,13 +339,15 @@ export class Chat {
   private receiveInRoom(room: Room, frame: Extract<ServerFrame, { room: string }>): void {
     switch (frame.t) {
       case 'ev':
-        return this.live(room, frame);
+        return this.log.live(room, frame);
       case 'page':
-        return this.page(room, frame.events, frame.from);
+        return this.log.page(room, frame.events, frame.from);
       case 'resumed':
-        return this.resumed(room, frame.seq);
+        return this.log.resumed(room, frame.seq);
       case 'reset':
-        return this.reset(room, frame.snapshot_seq, frame.oldest);
+        this.log.reset(room, frame.snapshot_seq, frame.oldest);
+        if (room.name === this.current) this.log.fill(room);
+        return;
       case 'gone':
         room.gone = true;
         return room.quiet();
@@ -478,17 +488,13 @@ export class Chat {
     if (frame.topic !== undefined) room.topic = frame.topic;
     if (frame.members) room.members = new Map(frame.members.map((user) => [user.id, user]));
     if (!room.timeline) room.begin(frame.head);
-    else if (frame.head > room.last) this.missed(room, frame.head);
+    else if (frame.head > room.last) this.log.missed(room, frame.head);
     if (this.joining === frame.room) {
       this.joining = null;
       this.open(frame.room);
     }
-    if (room.name === this.current) this.fill(room);
+    if (room.name === this.current) this.log.fill(room);
     this.changed();
-  }
-
-  private fill(room: Room): void {
-    if (room.timeline?.messages.length === 0) this.loadOlder(room);
   }
 
   private drop(name: string): void {
@@ -501,74 +507,14 @@ export class Chat {
     this.changed();
   }
 
-  // ---- the log
+  // ---- reading
 
-  private live(room: Room, event: RoomEvent): void {
-    room.max_seen = Math.max(room.max_seen, event.seq);
-    room.head = Math.max(room.head, event.seq);
-    if (!room.timeline) return;
-    const step = liveStep(room.last, event.seq, event.prev);
-    if (step === 'drop') return;
-    if (step === 'sync') this.missed(room, event.seq);
-    else this.apply(room, event, true);
-  }
-
-  private apply(room: Room, event: RoomEvent, live: boolean): void {
-    const message = room.timeline!.append(event);
-    room.head = Math.max(room.head, event.seq);
-    if (event.cid !== undefined && event.from?.id === this.me?.id && this.outbox.settle(event.cid)) this.flush();
-    room.settleAcked();
-    if (!message) return;
-    room.typing.delete(message.from.id);
-    if (message.from.id === this.me?.id) return;
-    room.noteUnread(this.me?.id ?? '');
+  /** Somebody else's message is in the timeline. */
+  private arrived(room: Room, message: Message, live: boolean): void {
+    // Read as it arrives: no new-line. What was missed gets one, however attentive the reader is.
+    if (live && this.watched(room)) this.seen(room);
+    else room.noteUnread(this.me?.id ?? '');
     if (live) this.options.onMessage?.(room, message);
-  }
-
-  private missed(room: Room, seq: number): void {
-    room.max_seen = Math.max(room.max_seen, seq);
-    if (room.syncing) return;
-    room.syncing = this.post({ t: 'sync', room: room.name, after: room.last });
-  }
-
-  private page(room: Room, events: readonly RoomEvent[], from: number | undefined): void {
-    const line = room.timeline;
-    if (!line) return;
-    const asked = room.history === 'loading';
-    if (events.length > 0 && pageDirection(line.last, from, events) === 'forward') {
-      // The answer to another question may begin behind a gap: ask for what lies between.
-      if ((from ?? events[0]!.seq) > line.last + 1) return this.missed(room, events.at(-1)!.seq);
-      for (const event of events) this.apply(room, event, false);
-      return;
-    }
-    if (!asked) return;
-    room.history = 'idle';
-    if (events.length === 0) room.oldest = line.from;
-    const shown = line.prepend(events, from);
-    // A page without a single message to show: the reader still waits for one.
-    if (shown === 0 && !room.atStart) this.loadOlder(room);
-  }
-
-  private resumed(room: Room, seq: number): void {
-    const before = room.last;
-    room.syncing = false;
-    // Past a gap that we know of nothing is skipped: those events are asked for below.
-    if (room.max_seen <= room.last) room.timeline?.advance(seq);
-    room.settleAcked();
-    if (room.max_seen <= room.last) return;
-    if (room.last > before) return this.missed(room, room.max_seen);
-    // No progress: what we were told of isn't there yet. Ask again, but not in a circle.
-    setTimeout(() => room.max_seen > room.last && this.missed(room, room.max_seen), 1000);
-  }
-
-  private reset(room: Room, snapshot_seq: number, oldest: number | undefined): void {
-    const next = room.last + 1;
-    const first = oldest ?? 1;
-    room.syncing = false;
-    room.lost = first > next ? { from: next, to: first - 1 } : null;
-    room.oldest = Math.max(1, first);
-    room.begin(snapshot_seq);
-    if (room.name === this.current) this.fill(room);
   }
 
   /** Also called when the page goes away: what was read just now would count as unread elsewhere. */
@@ -589,7 +535,7 @@ export class Chat {
     if (entry && room && this.me) {
       room.acknowledge(entry, frame.seq, frame.ts, this.me);
       // Its event should be here by now; when it isn't, the log has to be asked.
-      setTimeout(() => room.timeline && room.last < frame.seq && this.missed(room, frame.seq), 2_000);
+      setTimeout(() => room.timeline && room.last < frame.seq && this.log.missed(room, frame.seq), 2_000);
     }
     this.flush();
     this.changed();
@@ -646,41 +592,5 @@ export class Chat {
       this.emit_queued = false;
       for (const listener of this.listeners) listener();
     });
-  }
-}
-
-function signInProblem(code: string, detail: string | undefined): string {
-  switch (code) {
-    case 'name_taken':
-      return 'Somebody here has this name already. Choose another one.';
-    case 'bad_name':
-      return detail ?? 'The server doesn\u2019t take this name. Use letters, digits and spaces.';
-    case 'guests_off':
-    case 'forbidden':
-      return 'This server takes no guests. Ask whoever runs it for an account.';
-    case 'rate_limited':
-    case 'busy':
-    case 'unavailable':
-      return 'The server is busy. Wait a moment, then try again.';
-    default:
-      return detail ?? `The server refused this (${code}).`;
-  }
-}
-
-function joinProblem(room: string, code: string, detail: string | undefined): string {
-  switch (code) {
-    case 'no_such_room':
-    case 'not_found':
-      return `There is no room #${room}.`;
-    case 'bad_room':
-    case 'bad_name':
-      return detail ?? `#${room} can\u2019t be the name of a room.`;
-    case 'forbidden':
-    case 'banned':
-      return `You may not enter #${room}.`;
-    case 'too_many_rooms':
-      return `You are in as many rooms as the server allows. Leave one to enter #${room}.`;
-    default:
-      return `#${room} could not be joined: ${detail ?? code}.`;
   }
 }

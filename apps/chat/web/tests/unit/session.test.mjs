@@ -80,6 +80,27 @@ test('two people see each other, their words and that they type', async () => {
   await until(ada, 'leaving', () => lobby(ada).members.size === 1);
 });
 
+test('what arrives before the reader\u2019s eyes is read, and gets no new-line', async () => {
+  const ada = await enter('Ada');
+  const rahul = await enter('Rahul');
+  let eyes = true;
+  rahul.watched = (room) => eyes && room === lobby(rahul);
+  for (const body of ['one', 'two']) ada.send(lobby(ada), body);
+  await until(rahul, 'both', () => bodies(rahul).length === 2);
+  assert.equal(lobby(rahul).unread(rahul.me.id), 0);
+  assert.equal(lobby(rahul).marker, 0);
+  eyes = false;
+  ada.send(lobby(ada), 'three');
+  await until(rahul, 'the third', () => bodies(rahul).length === 3);
+  assert.equal(lobby(rahul).marker, 2);
+  rahul.lookedAway(lobby(rahul));
+  assert.equal(lobby(rahul).marker, 2, 'it was not read yet');
+  rahul.seen(lobby(rahul));
+  assert.equal(lobby(rahul).marker, 2, 'it stays while one looks');
+  rahul.lookedAway(lobby(rahul));
+  assert.equal(lobby(rahul).marker, 0);
+});
+
 test('what is written without a connection goes out once, in order, with the ids of then', async () => {
   const ada = await enter('Ada');
   const rahul = await enter('Rahul');
