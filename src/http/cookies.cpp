@@ -2,7 +2,9 @@
 #include "rondo/http/cookies.hpp"
 
 #include <algorithm>
+#include <map>
 #include <utility>
+#include <vector>
 
 #include "rondo/base/limits.hpp"
 #include "rondo/core/loop.hpp"
@@ -106,7 +108,42 @@ Result<> remove_cookie(Response& response, std::string_view name, std::string_vi
                                .secure = secure});
 }
 
+struct CookieJar::State {
+  struct Kept {
+    std::string name;
+    std::string value;
+    std::string path;
+    WallTime expires = WallTime::max();
+    std::uint64_t made = 0;
+    std::uint64_t used = 0;
+    bool host_only = false;
+    bool secure = false;
+  };
+  using Kepts = std::vector<Kept>;
+
+  void store(std::string_view url, std::string_view set_cookie);
+  std::string header_for(std::string_view url);
+  std::size_t size() const noexcept;
+  void put(const std::string& domain, Kept cookie);
+  static void shrink(Kepts& kept, std::size_t most);
+  void drop_expired();
+
+  std::map<std::string, Kepts, std::less<>> domains;
+  std::uint64_t clock = 0;  ///< counts uses
+};
+
+CookieJar::CookieJar() : state_(new State) {}
+CookieJar::CookieJar(CookieJar&&) noexcept = default;
+CookieJar::~CookieJar() = default;
+
 void CookieJar::store(std::string_view url, std::string_view set_cookie) {
+  state_->store(url, set_cookie);
+}
+std::string CookieJar::header_for(std::string_view url) { return state_->header_for(url); }
+std::size_t CookieJar::size() const noexcept { return state_->size(); }
+void CookieJar::clear() noexcept { state_->domains.clear(); }
+
+void CookieJar::State::store(std::string_view url, std::string_view set_cookie) {
   const auto from = place_of(url);
   auto cookie = proto::parse_set_cookie(set_cookie);
   if (!from || !cookie || !keeps_promise(*cookie)) return;
@@ -125,9 +162,9 @@ void CookieJar::store(std::string_view url, std::string_view set_cookie) {
             .host_only = host_only,
             .secure = cookie->secure};
   if (!from->secure) {
-    const auto known = domains_.find(domain);
+    const auto known = domains.find(domain);
     const bool hides =
-        known != domains_.end() && std::ranges::any_of(known->second, [&](const Kept& each) {
+        known != domains.end() && std::ranges::any_of(known->second, [&](const Kept& each) {
           return each.secure && each.name == kept.name && path_matches(kept.path, each.path);
         });
     if (hides) return;
@@ -135,52 +172,52 @@ void CookieJar::store(std::string_view url, std::string_view set_cookie) {
   put(domain, std::move(kept));
 }
 
-void CookieJar::put(const std::string& domain, Kept cookie) {
-  Kepts& kept = domains_[domain];
+void CookieJar::State::put(const std::string& domain, Kept cookie) {
+  Kepts& kept = domains[domain];
   const auto same = std::ranges::find_if(kept, [&](const Kept& each) {
     return each.name == cookie.name && each.path == cookie.path &&
            each.host_only == cookie.host_only;
   });
-  cookie.made = cookie.used = ++clock_;
+  cookie.made = cookie.used = ++clock;
   if (same != kept.end()) {
     cookie.made = same->made;
     kept.erase(same);
   }
   if (cookie.expires > loop().wall_time()) kept.push_back(std::move(cookie));
   shrink(kept, limits::http_cookies_per_domain_max.value);
-  if (kept.empty()) domains_.erase(domain);
+  if (kept.empty()) domains.erase(domain);
   if (size() <= limits::http_cookies_max.value) return;
   drop_expired();
   while (size() > limits::http_cookies_max.value) {
-    const auto oldest = std::ranges::min_element(domains_, {}, [](const auto& each) {
+    const auto oldest = std::ranges::min_element(domains, {}, [](const auto& each) {
       return std::ranges::min_element(each.second, {}, &Kept::used)->used;
     });
     shrink(oldest->second, oldest->second.size() - 1);
-    if (oldest->second.empty()) domains_.erase(oldest);
+    if (oldest->second.empty()) domains.erase(oldest);
   }
 }
 
-void CookieJar::shrink(Kepts& kept, std::size_t most) {
+void CookieJar::State::shrink(Kepts& kept, std::size_t most) {
   while (kept.size() > most) kept.erase(std::ranges::min_element(kept, {}, &Kept::used));
 }
 
-void CookieJar::drop_expired() {
+void CookieJar::State::drop_expired() {
   const WallTime now = loop().wall_time();
-  for (auto at = domains_.begin(); at != domains_.end();) {
+  for (auto at = domains.begin(); at != domains.end();) {
     std::erase_if(at->second, [&](const Kept& cookie) { return cookie.expires <= now; });
-    at = at->second.empty() ? domains_.erase(at) : std::next(at);
+    at = at->second.empty() ? domains.erase(at) : std::next(at);
   }
 }
 
-std::string CookieJar::header_for(std::string_view url) {
+std::string CookieJar::State::header_for(std::string_view url) {
   const auto to = place_of(url);
-  if (!to || domains_.empty()) return {};
+  if (!to || domains.empty()) return {};
   const WallTime now = loop().wall_time();
   std::vector<Kept*> found;
   // The host itself and every domain above it.
   for (std::string_view domain = to->host; !domain.empty();) {
-    const auto at = domains_.find(domain);
-    if (at != domains_.end()) {
+    const auto at = domains.find(domain);
+    if (at != domains.end()) {
       for (Kept& each : at->second) {
         const bool its_host = !each.host_only || domain == to->host;
         const bool sent = its_host && each.expires > now && (to->secure || !each.secure) &&
@@ -198,16 +235,16 @@ std::string CookieJar::header_for(std::string_view url) {
   });
   std::string field;
   for (Kept* each : found) {
-    each->used = ++clock_;
+    each->used = ++clock;
     if (!field.empty()) field += "; ";
     field += each->name.empty() ? each->value : each->name + "=" + each->value;
   }
   return field;
 }
 
-std::size_t CookieJar::size() const noexcept {
+std::size_t CookieJar::State::size() const noexcept {
   std::size_t count = 0;
-  for (const auto& [domain, kept] : domains_) count += kept.size();
+  for (const auto& [domain, kept] : domains) count += kept.size();
   return count;
 }
 

@@ -12,15 +12,12 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "rondo/base/memory.hpp"
 #include "rondo/base/result.hpp"
-#include "rondo/base/time.hpp"
 #include "rondo/http/message.hpp"
 #include "rondo/proto/cookie.hpp"
 
@@ -50,27 +47,15 @@ class CookieJar {
   /// The value of the Cookie field for a request to `url`; "" when there is none for it.
   std::string header_for(std::string_view url);
   std::size_t size() const noexcept;
-  void clear() noexcept { domains_.clear(); }
+  void clear() noexcept;
+
+  CookieJar();
+  CookieJar(CookieJar&& other) noexcept;
+  ~CookieJar();
 
  private:
-  struct Kept {
-    std::string name;
-    std::string value;
-    std::string path;
-    WallTime expires = WallTime::max();
-    std::uint64_t made = 0;
-    std::uint64_t used = 0;
-    bool host_only = false;
-    bool secure = false;
-  };
-  using Kepts = std::vector<Kept>;
-
-  void put(const std::string& domain, Kept cookie);
-  void shrink(Kepts& kept, std::size_t most);
-  void drop_expired();
-
-  std::map<std::string, Kepts, std::less<>> domains_;
-  std::uint64_t clock_ = 0;  ///< counts uses
+  struct State;
+  Owned<State> state_;
 };
 
 }  // namespace rondo::http
