@@ -19,7 +19,7 @@ constexpr Limit k_all[] = {
     accept_pause,          http_head_max,           http_fields_max,    http_target_max,
     http_body_max,         http_pipeline_max,       http_drain_max,     http_drain_timeout,
     http_connections_max,  http_head_timeout,       http_body_timeout,  http_keep_alive,
-    http_write_timeout,    ws_message_max,          ws_queue_max,       ws_ping_interval,
+    http_write_timeout,    ws_message_max,          ws_deflate_min,         ws_queue_max,       ws_ping_interval,
     ws_close_timeout,      ws_control_rate,         http_chunk_extensions_max,
     read_file_max,         file_buffer,             list_entries_max,   walk_depth_max,
     capture_max,           terminate_grace,         tls_handshake_timeout,

@@ -48,8 +48,8 @@ namespace {
 
 bool may_repeat(const ClientRequest& request) {
   constexpr std::string_view k_idempotent[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"};
-  return !request.body_source && std::ranges::find(k_idempotent, request.method) !=
-                                     std::end(k_idempotent);
+  return !request.body_source &&
+         std::ranges::find(k_idempotent, request.method) != std::end(k_idempotent);
 }
 
 bool is_redirect(int status) noexcept {
@@ -125,8 +125,10 @@ bool is_refusal(int status) noexcept { return status == 502 || status == 503 || 
 
 }  // namespace
 
-Task<Result<Answer>> ClientState::attempt(const ClientRequest& request, const Target& target) {
-  Owned<ClientExchange> exchange(new ClientExchange(*this, target));
+Task<Result<Owned<ClientExchange>>> ClientState::attempt(const ClientRequest& request,
+                                                         const Target& target,
+                                                         std::string_view upgrade) {
+  Owned<ClientExchange> exchange(new ClientExchange(*this, target, upgrade));
   const TimePoint began = now();
   exchange->origin_place.emplace(co_await exchange->origin.places.acquire());
   exchange->place.emplace(co_await places.acquire());
@@ -150,11 +152,11 @@ Task<Result<Answer>> ClientState::attempt(const ClientRequest& request, const Ta
     if (unheard && may_repeat(request)) {
       ++statistics.retries;
       exchange.reset();
-      co_return co_await attempt(request, target);
+      co_return co_await attempt(request, target, upgrade);
     }
     co_return done.error();
   }
-  co_return Answer(*exchange.release());
+  co_return std::move(exchange);
 }
 
 Task<Result<Answer>> ClientState::send(ClientRequest request) {
@@ -165,7 +167,11 @@ Task<Result<Answer>> ClientState::send(ClientRequest request) {
   std::size_t repeated = 0;
   Duration delay = options.retry_delay;
   while (true) {
-    auto answer = co_await attempt(request, *target);
+    Result<Answer> answer = Error(Errc::try_again, "http");
+    if (auto made = co_await attempt(request, *target))
+      answer = Answer(*made->release());
+    else
+      answer = made.error();
     const bool refused = answer && is_refusal(answer->status());
     const bool passing = refused || (!answer && may_pass(answer.error()));
     if (passing && may_repeat(request) && repeated < options.retries_max) {
@@ -233,6 +239,35 @@ Task<Result<std::string>> Answer::read_all(std::size_t max) {
     }
     text.append(as_text(*piece));
   }
+}
+
+// ---- ClientUpgrade
+
+ClientUpgrade::~ClientUpgrade() { delete exchange_; }
+ByteStream& ClientUpgrade::stream() noexcept { return exchange_->connection->stream(); }
+const proto::ResponseHead& ClientUpgrade::head() const noexcept { return exchange_->head; }
+
+Loan ClientUpgrade::take_rest(ByteView& rest) noexcept {
+  rest = std::exchange(exchange_->connection->input, {});
+  return std::move(exchange_->connection->loan);
+}
+
+Task<Result<ClientUpgrade>> Client::upgrade(ClientRequest request, std::string protocol) {
+  if (auto good = detail::check(request); !good) co_return good.error();
+  auto target = detail::Target::of(state_->options, request.url);
+  if (!target) co_return target.error();
+  target->tunnel = true;  // A proxy that forwards requests need not know the protocol.
+  auto made = co_await state_->attempt(request, *target, protocol);
+  if (!made) co_return made.error();
+  detail::ClientExchange& exchange = **made;
+  if (exchange.head.status() != 101) {
+    co_return Error(Errc::access_denied, "http upgrade",
+                    target->url + " answered " + std::to_string(exchange.head.status()));
+  }
+  // It may live long: others have the place.
+  exchange.place.reset();
+  exchange.origin_place.reset();
+  co_return ClientUpgrade(*made->release());
 }
 
 // ---- Client

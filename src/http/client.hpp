@@ -36,10 +36,13 @@ struct Target {
   std::string path;       ///< with the query
   std::string proxy;      ///< "host:port" of the proxy; empty: none
   bool secure = false;
+  bool tunnel = false;    ///< through a proxy by CONNECT also without TLS
   /// What may share a connection.
-  std::string origin() const { return (secure ? "https " : "http ") + address + " " + proxy; }
+  std::string origin() const {
+    return (secure ? "https " : tunnel ? "tunnel " : "http ") + address + " " + proxy;
+  }
   /// Requests go through the proxy in the clear, with the whole URL as their target.
-  bool forwarded() const noexcept { return !proxy.empty() && !secure; }
+  bool forwarded() const noexcept { return !proxy.empty() && !secure && !tunnel; }
 };
 
 struct ClientConnection {
@@ -49,8 +52,8 @@ struct ClientConnection {
 
   Owned<Transport> transport;
   proto::ResponseParser parser;
-  Loan loan;        ///< holds `input`
-  ByteView input;   ///< received, not parsed yet
+  Loan loan;       ///< holds `input`
+  ByteView input;  ///< received, not parsed yet
   TimePoint idle_since{};
   bool served = false;  ///< an answer came on it before
 };
@@ -67,7 +70,8 @@ struct ClientState {
   ~ClientState();
 
   Task<Result<Answer>> send(ClientRequest request);
-  Task<Result<Answer>> attempt(const ClientRequest& request, const Target& target);
+  Task<Result<Owned<ClientExchange>>> attempt(const ClientRequest& request, const Target& target,
+                                              std::string_view upgrade = {});
   Task<Result<Owned<ClientConnection>>> connect(const Target& target, ClientTimings& timings,
                                                 TimePoint began);
   Task<Result<Owned<Transport>>> reach(const Target& target, TimePoint& resolved_at);
@@ -90,14 +94,14 @@ struct ClientState {
 struct Unpacking {
   explicit Unpacking(proto::Coding coding) : unpacker(coding) {}
   proto::Unpacker unpacker;
-  ByteView input = {};        ///< received, not unpacked yet
-  std::string room = {};      ///< of the piece that was handed out
-  std::uint64_t size = 0;     ///< unpacked so far
+  ByteView input = {};     ///< received, not unpacked yet
+  std::string room = {};   ///< of the piece that was handed out
+  std::uint64_t size = 0;  ///< unpacked so far
 };
 
 /// What one request holds; with its Answer from the head on.
 struct ClientExchange {
-  ClientExchange(ClientState& of, const Target& to);
+  ClientExchange(ClientState& of, const Target& to, std::string_view protocol);
   ~ClientExchange();
 
   Task<Result<>> write(const ClientRequest& request);
@@ -114,16 +118,17 @@ struct ClientExchange {
 
   ClientState& client;
   Target target;
+  std::string upgrade;  ///< the protocol asked for; empty: none
   std::string origin_name;
   Origin& origin;
   std::optional<Semaphore::Permit> place;
   std::optional<Semaphore::Permit> origin_place;
   Owned<ClientConnection> connection;
-  proto::ResponseHead head;   ///< a copy: the connection may serve others before the answer goes
+  proto::ResponseHead head;  ///< a copy: the connection may serve others before the answer goes
   std::optional<Unpacking> unpacking;
   ClientTimings timings;
   std::size_t redirects = 0;
-  bool may_unpack = false;    ///< it was we who asked for a packed answer
+  bool may_unpack = false;  ///< it was we who asked for a packed answer
   bool head_received = false;
   bool any_received = false;  ///< at least a byte of an answer: nothing is repeated after it
   bool sent_all = false;

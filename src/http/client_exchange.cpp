@@ -42,8 +42,12 @@ Error phase_error(Error error, const char* phase, std::string_view url) {
 
 }  // namespace
 
-ClientExchange::ClientExchange(ClientState& of, const Target& to)
-    : client(of), target(to), origin_name(to.origin()), origin(origin_of(of, origin_name)) {}
+ClientExchange::ClientExchange(ClientState& of, const Target& to, std::string_view protocol)
+    : client(of),
+      target(to),
+      upgrade(protocol),
+      origin_name(to.origin()),
+      origin(origin_of(of, origin_name)) {}
 
 ClientExchange::~ClientExchange() {
   if (connection) --client.statistics.connections;  // Its answer was not read to the end.
@@ -77,6 +81,7 @@ Task<Result<>> ClientExchange::write(const ClientRequest& request) {
   may_unpack =
       options.unpack && !has_field(request, "Accept-Encoding") && !has_field(request, "Range");
   if (may_unpack) out.field("Accept-Encoding", "gzip, br, zstd");
+  if (!upgrade.empty()) out.field("Connection", "Upgrade").field("Upgrade", upgrade);
   std::string cookies;
   if (options.cookies && !has_field(request, "Cookie"))
     cookies = options.cookies->header_for(target.url);
@@ -168,8 +173,9 @@ Task<Result<>> ClientExchange::read_head() {
     }
     if (event == proto::HttpEvent::head) {
       const int status = connection->parser.head().status();
-      if (status == 101) co_return Error(Errc::protocol_error, "http answer", "101 unasked");
-      if (status >= 200) break;
+      if (status == 101 && upgrade.empty())
+        co_return Error(Errc::protocol_error, "http answer", "101 unasked");
+      if (status >= 200 || status == 101) break;
       continue;  // An interim answer; its end comes with the next call.
     }
     if (event == proto::HttpEvent::end) continue;
@@ -205,7 +211,8 @@ Task<Result<>> ClientExchange::exchange(const ClientRequest& request) {
   });
   if (heard) {
     Result<ByteView> nothing = ByteView();
-    if (!head.has_body()) (void)next_piece(nothing);  // Its connection is free at once.
+    const bool over = !head.has_body() && head.status() != 101;
+    if (over) (void)next_piece(nothing);  // Its connection is free at once.
     co_return heard;
   }
   // The reason that the server could not answer may be ours.

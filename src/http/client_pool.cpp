@@ -164,7 +164,7 @@ Task<Result<Owned<Transport>>> ClientState::reach(const Target& target,
                                     {.resolved_at = &resolved_at});
   if (!made) co_return made.error();
   Owned<Transport> transport = transport_of(std::move(*made));
-  if (target.proxy.empty() || !target.secure) co_return std::move(transport);
+  if (target.proxy.empty() || target.forwarded()) co_return std::move(transport);
   if (auto open = co_await open_tunnel(transport->stream(), target); !open) co_return open.error();
   co_return std::move(transport);
 }

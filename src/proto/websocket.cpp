@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::byte k_final{0x80};
 constexpr std::byte k_reserved{0x70};
+constexpr std::byte k_packed{0x40};
 constexpr std::byte k_masked{0x80};
 
 bool is_control(WebSocketOpcode opcode) noexcept {
@@ -114,16 +115,19 @@ bool WebSocketDecoder::take_header(ByteSpan& input) noexcept {
 
 bool WebSocketDecoder::check_first_byte() noexcept {
   const std::byte first = header_[0];
-  if ((first & k_reserved) != std::byte{0}) {
-    fail(close_code::protocol_error, "reserved bit set");
-    return false;
-  }
+  const std::byte reserved = first & k_reserved;
   const auto opcode = std::to_integer<std::uint8_t>(first & std::byte{0x0F});
   if ((opcode > 2 && opcode < 8) || opcode > 10) {
     fail(close_code::protocol_error, "reserved opcode");
     return false;
   }
   opcode_ = static_cast<WebSocketOpcode>(opcode);
+  // RFC 7692, section 6.1: only the first frame of a message may say that it is deflated.
+  const bool begins = opcode_ == WebSocketOpcode::text || opcode_ == WebSocketOpcode::binary;
+  if (reserved != std::byte{0} && !(options_.deflate && begins && reserved == k_packed)) {
+    fail(close_code::protocol_error, "reserved bit set");
+    return false;
+  }
   final_ = (first & k_final) != std::byte{0};
   if (is_control(opcode_)) {
     if (!final_) fail(close_code::protocol_error, "fragmented control frame");
@@ -179,6 +183,7 @@ bool WebSocketDecoder::begin_frame() noexcept {
   }
   if (!in_message_) {
     message_type_ = opcode_;
+    packed_ = (header_[0] & k_packed) != std::byte{0};
     message_bytes_ = 0;
     utf8_.reset();
   }
@@ -205,7 +210,7 @@ bool WebSocketDecoder::take_data(ByteSpan& input) noexcept {
   input = input.subspan(size);
   left_ -= size;
   message_end_ = left_ == 0 && final_;
-  if (message_type_ == WebSocketOpcode::text) {
+  if (message_type_ == WebSocketOpcode::text && !packed_) {
     if (!utf8_.feed(payload_) || (message_end_ && !utf8_.complete())) {
       fail(close_code::bad_payload, "text is not UTF-8");
       return false;
@@ -261,7 +266,8 @@ ByteView write_frame_header(const FrameHeader& header,
     length = 2;
     shown = std::byte{126};
   }
-  into[0] = static_cast<std::byte>(header.opcode) | (header.final ? k_final : std::byte{0});
+  into[0] = static_cast<std::byte>(header.opcode) | (header.final ? k_final : std::byte{0}) |
+            (header.packed ? k_packed : std::byte{0});
   into[1] = shown | (header.mask ? k_masked : std::byte{0});
   write_number(header.size, ByteSpan(into).subspan(2, length));
   std::size_t size = 2 + length;
@@ -295,8 +301,8 @@ SharedBytes make_masked_frame(WebSocketOpcode opcode, ByteView payload, MaskKey 
   return encode({.opcode = opcode, .size = payload.size(), .mask = &key}, payload);
 }
 
-SharedBytes make_close_frame(std::uint16_t code, std::string_view reason) {
-  if (code == close_code::none) return make_frame(WebSocketOpcode::close, {});
+SharedBytes make_close_frame(std::uint16_t code, std::string_view reason, const MaskKey* mask) {
+  if (code == close_code::none) return encode({.opcode = WebSocketOpcode::close, .mask = mask}, {});
   RONDO_ASSERT(is_sendable_close_code(code), "this close code never goes on the wire");
   std::array<std::byte, 125> payload;
   write_number(code, ByteSpan(payload).first(2));
@@ -306,7 +312,8 @@ SharedBytes make_close_frame(std::uint16_t code, std::string_view reason) {
          (static_cast<unsigned char>(reason[size]) & 0xC0U) == 0x80)
     --size;
   std::ranges::copy(as_bytes(reason.substr(0, size)), payload.begin() + 2);
-  return make_frame(WebSocketOpcode::close, ByteView(payload).first(size + 2));
+  return encode({.opcode = WebSocketOpcode::close, .size = size + 2, .mask = mask},
+                ByteView(payload).first(size + 2));
 }
 
 WebSocketHandshake check_handshake(const RequestHead& head) noexcept {

@@ -7,7 +7,9 @@
 #include <limits>
 #include <utility>
 
+#include "rondo/core/cancel.hpp"
 #include "rondo/core/detail/frame_pool.hpp"
+#include "rondo/core/offload.hpp"
 #include "rondo/core/sleep.hpp"
 
 namespace rondo::ws::detail {
@@ -16,11 +18,16 @@ namespace {
 
 constexpr std::size_t k_unlimited = std::numeric_limits<std::size_t>::max() / 2;
 constexpr Duration k_for_ever = Duration::max();
+/// With its head it is accepted in one piece, and copied.
+constexpr std::size_t k_small = limits::cork_block.value - proto::k_frame_header_max;
+constexpr std::size_t k_piece = 65'536;         // Of a client's large message.
+constexpr std::size_t k_deflate_here = 65'536;  // More is deflated on a thread.
 
 /// A frame in a block of the pool, alive while a write of it may wait.
 class Encoded {
  public:
-  Encoded(ByteView head, ByteView payload) : size_(head.size() + payload.size()) {
+  Encoded(ByteView head, ByteView payload)
+      : head_(head.size()), size_(head.size() + payload.size()) {
     block_ = static_cast<std::byte*>(rondo::detail::FramePool::take(size_));
     std::memcpy(block_, head.data(), head.size());
     if (!payload.empty()) std::memcpy(block_ + head.size(), payload.data(), payload.size());
@@ -28,25 +35,51 @@ class Encoded {
   Encoded(const Encoded&) = delete;
   ~Encoded() { rondo::detail::FramePool::give(block_, size_); }
   ByteView bytes() const noexcept { return {block_, size_}; }
+  ByteSpan payload() noexcept { return {block_ + head_, size_ - head_}; }
 
  private:
   std::byte* block_;
+  std::size_t head_;
   std::size_t size_;
 };
 
 }  // namespace
 
-Session::Session(http::Upgraded upgraded, Options options, std::string agreed)
-    : protocol(std::move(agreed)),
-      upgraded_(std::move(upgraded)),
-      watch_(upgraded_.stream, this,
-             [](void* self) noexcept { static_cast<Session*>(self)->upgraded_.cancel(); }),
+Session::Session(ByteStream& stream, Options options, Agreed agreed, proto::WebSocketRole role)
+    : protocol(std::move(agreed.protocol)),
+      stream_(stream),
+      // A client's writes have a time-out each: nobody's handler is there to be cancelled.
+      watch_(stream, this,
+             [](void* self) noexcept { static_cast<Session*>(self)->server_->cancel(); }),
       options_(std::move(options)),
-      decoder_({.role = proto::WebSocketRole::server, .message_max = options_.message_max}) {
-  // What arrived with the request lies in the request's buffer, which is shared with nobody.
-  loan_ = std::move(upgraded_.loan);
-  const std::size_t before = loan_.size() - upgraded_.rest.size();
-  if (!upgraded_.rest.empty()) input_ = loan_.writable().subspan(before);
+      decoder_({.role = role,
+                .message_max = options_.message_max,
+                .deflate = agreed.deflate.has_value()}),
+      deflate_(agreed.deflate) {}
+
+Session::Session(http::Upgraded upgraded, Options options, Agreed agreed)
+    : Session(upgraded.stream, std::move(options), std::move(agreed),
+              proto::WebSocketRole::server) {
+  server_.emplace(std::move(upgraded));
+  begin(std::move(server_->loan), server_->rest);
+}
+
+Session::Session(http::ClientUpgrade upgraded, Options options, Agreed agreed)
+    : Session(upgraded.stream(), std::move(options), std::move(agreed),
+              proto::WebSocketRole::client) {
+  client_.emplace(std::move(upgraded));
+  ByteView rest;
+  Loan loan = client_->take_rest(rest);
+  begin(std::move(loan), rest);
+}
+
+void Session::begin(Loan loan, ByteView rest) {
+  // What arrived with the handshake lies in a buffer that is shared with nobody.
+  loan_ = std::move(loan);
+  if (!rest.empty()) {
+    const auto before = static_cast<std::size_t>(rest.data() - loan_.bytes().data());
+    input_ = loan_.writable().subspan(before, rest.size());
+  }
   Timer::fire = [](Timer& timer) noexcept { static_cast<Session&>(timer).tick(); };
   LoopHook::run = [](LoopHook& hook) {
     auto& self = static_cast<Session&>(hook);
@@ -55,8 +88,10 @@ Session::Session(http::Upgraded upgraded, Options options, std::string agreed)
   };
   Loop& loop = Loop::current();
   rearm(options_.ping_interval);
-  if (loop.stop_requested()) LoopHook::run(*this);
-  else loop.add_stop_hook(*this);
+  if (loop.stop_requested())
+    LoopHook::run(*this);
+  else
+    loop.add_stop_hook(*this);
 }
 
 Session::~Session() {
@@ -143,6 +178,7 @@ Session::Step Session::data(Message& message) {
   const ByteView piece = decoder_.payload();
   const bool last = decoder_.message_end();
   if (close_sent_) return Step::go_on;  // On its way when we closed.
+  if (decoder_.packed()) return packed_data(message, piece, last);
   if (in_pieces_ || !last) whole_.append(as_text(piece));
   if (!last) {
     in_pieces_ = true;
@@ -152,6 +188,28 @@ Session::Step Session::data(Message& message) {
   if (delivered_) ++statistics.copied;
   message.kind = decoder_.message_type() == Opcode::text ? Kind::text : Kind::binary;
   message.bytes = delivered_ ? as_bytes(whole_) : piece;
+  return Step::message;
+}
+
+Session::Step Session::packed_data(Message& message, ByteView piece, bool last) {
+  if (!inflater_) inflater_.emplace();
+  in_pieces_ = true;
+  auto inflated = inflater_->feed(piece, whole_, options_.message_max);
+  if (inflated && last) inflated = inflater_->finish(whole_, options_.message_max);
+  if (!inflated) {
+    const bool large = inflated.error() == Errc::too_large;
+    return fail(large ? CloseCode::too_big : CloseCode::invalid_text, inflated.error().code());
+  }
+  if (!last) return Step::go_on;
+  inflater_.reset();  // An idle connection keeps no window.
+  in_pieces_ = false;
+  delivered_ = true;
+  ++statistics.copied;
+  const bool is_text = decoder_.message_type() == Opcode::text;
+  if (is_text && !proto::is_valid_utf8(whole_))
+    return fail(CloseCode::invalid_text, Errc::bad_message);
+  message.kind = is_text ? Kind::text : Kind::binary;
+  message.bytes = as_bytes(whole_);
   return Step::message;
 }
 
@@ -170,7 +228,7 @@ Session::Step Session::got_close() {
     code = static_cast<CloseCode>(decoder_.close_code());
     reason = decoder_.close_reason();
     close_sent_ = true;
-    queue_control(proto::make_close_frame(decoder_.close_code()));
+    queue_control(close_frame(decoder_.close_code()));
   }
   end(stopping_ ? Errc::stopping : Errc::closed);
   return Step::over;
@@ -192,6 +250,22 @@ void Session::end(Errc why) noexcept {
 
 // --- Control frames ---------------------------------------------------------------------------
 
+proto::MaskKey Session::new_mask() noexcept {
+  proto::MaskKey key;
+  Loop::current().driver().random(key);
+  return key;
+}
+
+SharedBytes Session::control(Opcode opcode, ByteView payload) {
+  return is_client() ? proto::make_masked_frame(opcode, payload, new_mask())
+                     : proto::make_frame(opcode, payload);
+}
+
+SharedBytes Session::close_frame(std::uint16_t with, std::string_view why) {
+  const proto::MaskKey key = is_client() ? new_mask() : proto::MaskKey();
+  return proto::make_close_frame(with, why, is_client() ? &key : nullptr);
+}
+
 void Session::queue_control(SharedBytes frame) noexcept {
   if (sending_large_) {
     waiting_bytes_ += frame.size();
@@ -199,15 +273,15 @@ void Session::queue_control(SharedBytes frame) noexcept {
     return;
   }
   // A stream that has failed says so to the next read.
-  (void)upgraded_.stream.try_write(frame, k_unlimited);
+  (void)stream_.try_write(frame, k_unlimited);
 }
 
 void Session::answer_ping() noexcept {
   ping_waits_ = false;
   ponged_ = true;
-  if (close_sent_ || upgraded_.stream.unsent() > options_.queue_max) return;
+  if (close_sent_ || stream_.unsent() > options_.queue_max) return;
   ++statistics.pongs_sent;
-  queue_control(proto::make_frame(Opcode::pong, {ping_, ping_size_}));
+  queue_control(control(Opcode::pong, {ping_, ping_size_}));
 }
 
 void Session::start_close(CloseCode with, std::string_view why) noexcept {
@@ -215,7 +289,7 @@ void Session::start_close(CloseCode with, std::string_view why) noexcept {
   code = with;
   reason = why;
   close_sent_ = true;
-  queue_control(proto::make_close_frame(static_cast<std::uint16_t>(with), why));
+  queue_control(close_frame(static_cast<std::uint16_t>(with), why));
   // In a soft stop the answer and the end of the connection have to fit into stop_grace.
   rearm(stopping_ ? options_.close_timeout / 2 : options_.close_timeout);
 }
@@ -229,7 +303,7 @@ void Session::rearm(Duration after) noexcept {
 
 /// The keep-alive; after a Close of ours, the end of the peer's time to answer it.
 void Session::tick() noexcept {
-  const bool alive = std::exchange(heard_, false) || upgraded_.stream.unread() > 0;
+  const bool alive = std::exchange(heard_, false) || stream_.unread() > 0;
   if (alive && !close_sent_) misses_ = 0;
   if (close_sent_ || misses_ >= 2) {
     end(stopping_ ? Errc::stopping : Errc::timed_out);
@@ -237,7 +311,7 @@ void Session::tick() noexcept {
   }
   ++misses_;
   ++statistics.pings_sent;
-  queue_control(proto::make_frame(Opcode::ping, {}));
+  queue_control(control(Opcode::ping, {}));
   rearm(options_.ping_interval);
 }
 
@@ -249,12 +323,64 @@ Task<Result<>> Session::send(Opcode opcode, ByteView payload) {
                      "text messages are UTF-8: use send_binary");
   ++statistics.messages_sent;
   statistics.bytes_sent += payload.size();
-  std::array<std::byte, proto::k_frame_header_max> store;
-  const ByteView head =
-      proto::write_frame_header({.opcode = opcode, .size = payload.size()}, store);
-  if (head.size() + payload.size() <= limits::cork_block.value) {
-    const Encoded frame(head, payload);
+  const bool as_it_is = !deflate_ || payload.size() < options_.deflate_min;
+  if (as_it_is && !is_client() && payload.size() <= k_small) {
+    // What nearly every message is: no frame of a coroutine but this one.
+    std::array<std::byte, proto::k_frame_header_max> store;
+    const Encoded frame(
+        proto::write_frame_header({.opcode = opcode, .size = payload.size()}, store), payload);
     co_return co_await watch_.write(frame.bytes(), options_.write_timeout);
+  }
+  if (as_it_is) co_return co_await send_frame(opcode, payload, false);
+  const auto pack = [&] { return proto::deflate_message(payload, deflate_->server_window); };
+  Result<std::string> packed = std::string();
+  if (payload.size() <= k_deflate_here)
+    packed = pack();
+  else
+    packed = co_await run_cpu(pack);
+  const bool smaller = packed && packed->size() < payload.size();
+  if (!smaller) co_return co_await send_frame(opcode, payload, false);
+  ++statistics.deflated;
+  co_return co_await send_frame(opcode, as_bytes(*packed), true);
+}
+
+Task<Result<>> Session::write(ByteView bytes) {
+  if (!is_client()) co_return co_await watch_.write(bytes, options_.write_timeout);
+  // In pieces, so that the time-out is one of progress.
+  do {
+    const ByteView piece = bytes.first(std::min(bytes.size(), k_piece));
+    auto sent = co_await with_timeout(options_.write_timeout, stream_.write_all(piece));
+    if (!sent) co_return sent;
+    bytes = bytes.subspan(piece.size());
+  } while (!bytes.empty());
+  co_return {};
+}
+
+/// A masked copy of the payload, piece by piece.
+Task<Result<>> Session::send_masked(ByteView payload, proto::MaskKey key) {
+  std::vector<std::byte> room(std::min(payload.size(), k_piece));
+  for (std::size_t at = 0; at < payload.size(); at += room.size()) {
+    const ByteSpan piece = ByteSpan(room).first(std::min(room.size(), payload.size() - at));
+    std::ranges::copy(payload.subspan(at, piece.size()), piece.begin());
+    proto::apply_mask(piece, key, at);
+    auto sent = co_await write(piece);
+    if (!sent) co_return sent;
+  }
+  co_return {};
+}
+
+Task<Result<>> Session::send_frame(Opcode opcode, ByteView payload, bool packed) {
+  const proto::MaskKey key = is_client() ? new_mask() : proto::MaskKey();
+  std::array<std::byte, proto::k_frame_header_max> store;
+  const ByteView head = proto::write_frame_header({.opcode = opcode,
+                                                   .size = payload.size(),
+                                                   .packed = packed,
+                                                   .mask = is_client() ? &key : nullptr},
+                                                  store);
+  if (head.size() + payload.size() <= limits::cork_block.value) {
+    Encoded frame(head, payload);
+    if (is_client()) proto::apply_mask(frame.payload(), key);
+    co_return co_await write(frame.bytes());
   }
   // From here on nothing else may get between head and payload.
   struct Large {
@@ -263,15 +389,20 @@ Task<Result<>> Session::send(Opcode opcode, ByteView payload) {
     explicit Large(Session& s) noexcept : session(s) { session.sending_large_ = true; }
     ~Large() {
       session.sending_large_ = false;
-      if (cut) session.cut_off();
-      else session.flush_waiting();
+      if (cut)
+        session.cut_off();
+      else
+        session.flush_waiting();
     }
   } large(*this);
-  auto sent = co_await watch_.write(head, options_.write_timeout);
+  auto sent = co_await write(head);
   if (!sent) co_return sent;
   large.cut = true;
-  sent = co_await watch_.write(payload, options_.write_timeout);
-  large.cut = false;
+  if (is_client())
+    sent = co_await send_masked(payload, key);
+  else
+    sent = co_await write(payload);
+  large.cut = !sent;
   co_return sent;
 }
 
@@ -282,27 +413,28 @@ void Session::cut_off() noexcept {
   waiting_bytes_ = 0;
   close_sent_ = true;
   end(Errc::broken);
-  upgraded_.stream.shutdown_write();
+  stream_.shutdown_write();
   watch_.interrupt(Errc::broken);
 }
 
 void Session::flush_waiting() noexcept {
   for (const SharedBytes& frame : waiting_) {
-    (void)upgraded_.stream.try_write(frame, k_unlimited);
+    (void)stream_.try_write(frame, k_unlimited);
   }
   waiting_.clear();
   waiting_bytes_ = 0;
 }
 
 Result<> Session::try_send(const SharedBytes& frame) noexcept {
+  RONDO_ASSERT(!is_client(), "a client masks each frame with a key of its own: use send_text");
   if (!is_open()) return Error(Errc::closed, "try_send");
   if (sending_large_) {
-    if (upgraded_.stream.unsent() + waiting_bytes_ + frame.size() > options_.queue_max) {
+    if (stream_.unsent() + waiting_bytes_ + frame.size() > options_.queue_max) {
       return Error(Errc::would_exceed, "try_send");
     }
     waiting_bytes_ += frame.size();
     waiting_.push_back(frame);
-  } else if (auto queued = upgraded_.stream.try_write(frame, options_.queue_max); !queued) {
+  } else if (auto queued = stream_.try_write(frame, options_.queue_max); !queued) {
     return queued;
   }
   ++statistics.messages_sent;
@@ -314,9 +446,7 @@ Result<> Session::try_send(const SharedBytes& frame) noexcept {
 
 namespace rondo::ws {
 
-SharedBytes encode_text(std::string_view text) {
-  return proto::make_text_frame(text);
-}
+SharedBytes encode_text(std::string_view text) { return proto::make_text_frame(text); }
 SharedBytes encode_binary(ByteView bytes) {
   return proto::make_frame(detail::Opcode::binary, bytes);
 }

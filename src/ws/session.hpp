@@ -8,11 +8,13 @@
 // A message in several pieces is put together in `whole_`; one in one piece is a view of the loan.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "rondo/core/loop.hpp"
 #include "rondo/http/detail/peer_watch.hpp"
+#include "rondo/proto/message_deflate.hpp"
 #include "rondo/proto/websocket.hpp"
 #include "rondo/ws/socket.hpp"
 
@@ -20,20 +22,27 @@ namespace rondo::ws::detail {
 
 using Opcode = proto::WebSocketOpcode;
 
+/// What the handshake has settled.
+struct Agreed {
+  std::string protocol;
+  std::optional<proto::MessageDeflate> deflate;
+};
+
 class Session : private rondo::detail::Timer, private rondo::detail::LoopHook {
  public:
-  Session(http::Upgraded upgraded, Options options, std::string protocol);
+  Session(http::Upgraded upgraded, Options options, Agreed agreed);
+  Session(http::ClientUpgrade upgraded, Options options, Agreed agreed);
   Session(const Session&) = delete;
   ~Session();
 
-  bool pull(Result<Message>& message);            // False: more input is needed.
+  bool pull(Result<Message>& message);  // False: more input is needed.
   Task<Result<Message>> wait(bool yield);
   Task<Result<>> send(Opcode opcode, ByteView payload);
   Result<> try_send(const SharedBytes& frame) noexcept;
   void start_close(CloseCode code, std::string_view reason) noexcept;
 
   bool is_open() const noexcept { return !close_sent_ && !close_received_ && final_ == Errc{0}; }
-  ByteStream& stream() noexcept { return upgraded_.stream; }
+  ByteStream& stream() noexcept { return stream_; }
 
   Statistics statistics;
   std::string protocol;
@@ -55,24 +64,39 @@ class Session : private rondo::detail::Timer, private rondo::detail::LoopHook {
   void cut_off() noexcept;
   void flush_waiting() noexcept;
 
-  http::Upgraded upgraded_;
+  Session(ByteStream& stream, Options options, Agreed agreed, proto::WebSocketRole role);
+  void begin(Loan loan, ByteView rest);
+  bool is_client() const noexcept { return client_.has_value(); }
+  proto::MaskKey new_mask() noexcept;
+  SharedBytes control(Opcode opcode, ByteView payload);
+  SharedBytes close_frame(std::uint16_t code, std::string_view reason = {});
+  Step packed_data(Message& message, ByteView piece, bool last);
+  Task<Result<>> send_frame(Opcode opcode, ByteView payload, bool packed);
+  Task<Result<>> send_masked(ByteView payload, proto::MaskKey key);
+  Task<Result<>> write(ByteView bytes);
+
+  std::optional<http::Upgraded> server_;
+  std::optional<http::ClientUpgrade> client_;
+  ByteStream& stream_;
   http::detail::PeerWatch watch_;
   Options options_;
   Loan loan_;
   ByteSpan input_;
   proto::WebSocketDecoder decoder_;
+  std::optional<proto::MessageDeflate> deflate_;
+  std::optional<proto::MessageInflater> inflater_;  // Of the message in whole_.
   std::string whole_;
-  std::vector<SharedBytes> waiting_;   // Frames behind a large message.
+  std::vector<SharedBytes> waiting_;  // Frames behind a large message.
   std::size_t waiting_bytes_ = 0;
   TimePoint rate_second_;
   std::uint32_t rate_count_ = 0;
   Errc final_ = Errc{0};
   std::uint8_t misses_ = 0;
-  bool in_pieces_ = false;             // whole_ holds the beginning of a message.
-  bool delivered_ = false;             // whole_ was given out; cleared by the next pull.
-  bool heard_ = false;                 // Anything, since the last tick.
+  bool in_pieces_ = false;  // whole_ holds the beginning of a message.
+  bool delivered_ = false;  // whole_ was given out; cleared by the next pull.
+  bool heard_ = false;      // Anything, since the last tick.
   bool ping_waits_ = false;
-  bool ponged_ = false;                // Since the last received buffer.
+  bool ponged_ = false;  // Since the last received buffer.
   bool sending_large_ = false;
   bool close_sent_ = false;
   bool close_received_ = false;

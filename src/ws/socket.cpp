@@ -30,12 +30,9 @@ http::detail::Prompt<Result<Message>> Socket::receive() noexcept {
 Task<Result<>> Socket::send_text(std::string_view text) {
   return session_->send(Opcode::text, as_bytes(text));
 }
-Task<Result<>> Socket::send_binary(ByteView bytes) {
-  return session_->send(Opcode::binary, bytes);
-}
+Task<Result<>> Socket::send_binary(ByteView bytes) { return session_->send(Opcode::binary, bytes); }
 Task<Result<>> Socket::send(const Message& message) {
-  return session_->send(message.kind == Kind::text ? Opcode::text : Opcode::binary,
-                        message.bytes);
+  return session_->send(message.kind == Kind::text ? Opcode::text : Opcode::binary, message.bytes);
 }
 
 Result<> Socket::try_send(const SharedBytes& frame) noexcept { return session_->try_send(frame); }

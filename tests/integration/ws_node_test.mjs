@@ -86,13 +86,22 @@ test("a message over the limit closes with 1009", async () => {
   assert.equal(await closed(socket), 1009);
 });
 
-test("permessage-deflate is not agreed on and works without", async () => {
-  const socket = await open({ perMessageDeflate: true });
-  assert.equal(socket.extensions, "");
-  socket.send("plain");
-  const [text] = await once(socket, "message");
-  assert.equal(String(text), "plain");
+test("permessage-deflate is agreed on, and texts come back", async () => {
+  const socket = await open({ perMessageDeflate: { threshold: 0, serverMaxWindowBits: 10 } });
+  assert.equal(socket.extensions, "permessage-deflate");
+  for (const text of ["", "short", "a text that is said again. ".repeat(2000)]) {
+    socket.send(text);
+    const [back] = await once(socket, "message");
+    assert.equal(String(back), text);
+  }
   socket.terminate();
+});
+
+test("a bomb that inflates over the limit closes with 1009", async () => {
+  const socket = await open({ perMessageDeflate: { threshold: 0 } });
+  socket.on("error", () => {});
+  socket.send(Buffer.alloc(10_000_000));
+  assert.equal(await closed(socket), 1009);
 });
 
 test("a foreign Origin is refused with 403", async () => {

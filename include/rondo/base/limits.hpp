@@ -213,6 +213,8 @@ inline constexpr Limit http_unpacked_max{"http_unpacked_max", 1'073'741'824, "by
                                          "what a client unpacks of one answer's body"};
 inline constexpr Limit ws_message_max{"ws_message_max", 1'048'576, "bytes", AtLimit::close,
                                       "one WebSocket message over all its fragments: 1009"};
+inline constexpr Limit ws_deflate_min{"ws_deflate_min", 256, "bytes", AtLimit::copy,
+                                      "smaller messages are sent as they are"};
 inline constexpr Limit ws_queue_max{"ws_queue_max", 262'144, "bytes", AtLimit::reject,
                                     "output of one WebSocket that the peer has not taken"};
 inline constexpr Limit ws_ping_interval{"ws_ping_interval", 30'000, "ms", AtLimit::close,

@@ -29,6 +29,7 @@
 #include "rondo/base/move_fn.hpp"
 #include "rondo/base/result.hpp"
 #include "rondo/base/time.hpp"
+#include "rondo/core/stream.hpp"
 #include "rondo/core/task.hpp"
 #include "rondo/proto/http1.hpp"
 #include "rondo/tls/context.hpp"
@@ -110,13 +111,13 @@ struct ClientRequest {
 
 /// When each phase of the last attempt ended, from the beginning of send(); zero: there was none.
 struct ClientTimings {
-  Duration queued = Duration::zero();     ///< a connection was free, or could be made
-  Duration resolved = Duration::zero();   ///< an address of the host, or of the proxy, is known
+  Duration queued = Duration::zero();    ///< a connection was free, or could be made
+  Duration resolved = Duration::zero();  ///< an address of the host, or of the proxy, is known
   Duration connected = Duration::zero();
-  Duration secured = Duration::zero();    ///< TLS
-  Duration sent = Duration::zero();       ///< the request was accepted
-  Duration head = Duration::zero();       ///< the answer's head is there
-  bool reused = false;                    ///< on a connection of before
+  Duration secured = Duration::zero();  ///< TLS
+  Duration sent = Duration::zero();     ///< the request was accepted
+  Duration head = Duration::zero();     ///< the answer's head is there
+  bool reused = false;                  ///< on a connection of before
 };
 
 /// An answer: its head, and its body as it comes.
@@ -166,16 +167,40 @@ class [[nodiscard("read it: its end gives the connection back")]] Answer {
   detail::ClientExchange* exchange_;
 };
 
+/// A connection that has left HTTP for another protocol (RFC 9110, section 7.8). It is closed when
+/// it goes, and no longer counts among the client's.
+class [[nodiscard("a connection that was upgraded and dropped is closed")]] ClientUpgrade {
+ public:
+  ClientUpgrade(ClientUpgrade&& other) noexcept
+      : exchange_(std::exchange(other.exchange_, nullptr)) {}
+  ClientUpgrade& operator=(ClientUpgrade&& other) noexcept {
+    std::swap(exchange_, other.exchange_);
+    return *this;
+  }
+  ~ClientUpgrade();
+
+  ByteStream& stream() noexcept;
+  /// Of the 101.
+  const proto::ResponseHead& head() const noexcept;
+  /// The other protocol's first bytes, when some came with the answer; the loan holds them.
+  Loan take_rest(ByteView& rest) noexcept;
+
+ private:
+  friend class Client;
+  explicit ClientUpgrade(detail::ClientExchange& exchange) noexcept : exchange_(&exchange) {}
+  detail::ClientExchange* exchange_;
+};
+
 /// Plain numbers, copied; the first two are of now, the others only grow.
 struct ClientStatistics {
   std::size_t connections = 0;
   std::size_t idle = 0;
   std::uint64_t opened = 0;
-  std::uint64_t requests = 0;   ///< sent, repetitions and redirects included
-  std::uint64_t reused = 0;     ///< of them, on a connection of before
+  std::uint64_t requests = 0;  ///< sent, repetitions and redirects included
+  std::uint64_t reused = 0;    ///< of them, on a connection of before
   std::uint64_t retries = 0;
   std::uint64_t redirects = 0;
-  std::uint64_t failed = 0;     ///< connections that failed, or answers that broke the protocol
+  std::uint64_t failed = 0;  ///< connections that failed, or answers that broke the protocol
 };
 
 class Client {
@@ -194,6 +219,14 @@ class Client {
   /// - **Lifetime** the client outlives it. **Concurrency** any number. **Thread** the loop's.
   Task<Result<Answer>> send(ClientRequest request);
   Task<Result<Answer>> get(std::string url) { return send({.url = std::move(url)}); }
+
+  /// Asks a server to speak `protocol` ("websocket") on this connection from now on.
+  /// - **Completes** with its 101. **Returns** the connection. **Errors** those of send(); and
+  ///   access_denied when it answered with another status, which the error names. Nothing is
+  ///   repeated or redirected. **Cancel** closes the connection.
+  /// - **Lifetime** the client outlives the connection. **Concurrency** any number.
+  /// - **Thread** the loop's.
+  Task<Result<ClientUpgrade>> upgrade(ClientRequest request, std::string protocol);
 
   ClientStatistics statistics() const noexcept;
 

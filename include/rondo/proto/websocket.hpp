@@ -13,7 +13,9 @@
 //
 // Data is unmasked in the input itself and handed on as views, piece by piece: a message that lies
 // whole in the input is one piece and is not copied. Any cut gives the same bytes and errors.
-// It refuses extensions: RSV bits are errors. Text is checked to be UTF-8 as it arrives.
+// RSV bits are errors, but for the first where permessage-deflate (RFC 7692) was agreed on: such a
+// message's pieces come as they are, packed(), and whoever unpacks them checks size and UTF-8.
+// Other text is checked to be UTF-8 as it arrives.
 // Lifetime: payload() holds until the next call or the end of the input's memory.
 // Thread rule: one thread at a time.
 #pragma once
@@ -60,6 +62,7 @@ class WebSocketDecoder {
   struct Options {
     WebSocketRole role = WebSocketRole::server;  ///< what this end is: a server wants masks
     std::uint64_t message_max = limits::ws_message_max.value;  ///< bytes over all fragments: 1009
+    bool deflate = false;  ///< permessage-deflate was agreed on
   };
   explicit WebSocketDecoder(const Options& options) noexcept : options_(options) {}
   WebSocketDecoder() noexcept : WebSocketDecoder(Options()) {}
@@ -72,6 +75,8 @@ class WebSocketDecoder {
   WebSocketOpcode message_type() const noexcept { return message_type_; }
   /// The last data piece ended its message. A text message is then complete UTF-8.
   bool message_end() const noexcept { return message_end_; }
+  /// The message the last data piece belongs to was deflated.
+  bool packed() const noexcept { return packed_; }
   /// At `close`: the peer's code, 1005 when it gave none. At `error`: 1002, 1007 or 1009.
   std::uint16_t close_code() const noexcept { return close_code_; }
   /// At `close`: valid UTF-8, 0..123 bytes.
@@ -113,6 +118,7 @@ class WebSocketDecoder {
   WebSocketOpcode opcode_ = WebSocketOpcode::continuation;
   WebSocketOpcode message_type_ = WebSocketOpcode::text;
   bool final_ = false;
+  bool packed_ = false;
   bool in_message_ = false;
   bool message_end_ = false;
 };
@@ -128,6 +134,7 @@ struct FrameHeader {
   WebSocketOpcode opcode = WebSocketOpcode::text;
   std::uint64_t size = 0;          ///< payload bytes
   bool final = true;               ///< the last (or only) frame of its message
+  bool packed = false;             ///< RSV1: the message is deflated (first frame only)
   const MaskKey* mask = nullptr;   ///< clients must mask, with a fresh random key for each frame
 };
 /// The header in `into`: 2, 4 or 10 bytes, and 4 for a mask. The payload follows (masked by
@@ -142,7 +149,9 @@ inline SharedBytes make_text_frame(std::string_view text) {
   return make_frame(WebSocketOpcode::text, as_bytes(text));
 }
 /// A close frame; an empty one for code 1005. The reason is cut to 123 bytes between characters.
-SharedBytes make_close_frame(std::uint16_t code, std::string_view reason = {});
+/// A client's is masked with `mask`.
+SharedBytes make_close_frame(std::uint16_t code, std::string_view reason = {},
+                             const MaskKey* mask = nullptr);
 /// A client's whole frame, masked with `key`.
 SharedBytes make_masked_frame(WebSocketOpcode opcode, ByteView payload, MaskKey key);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Socket: a server's end of a WebSocket (RFC 6455).
+// Socket: an end of a WebSocket (RFC 6455).
 //
 //   Task<> echo(http::Request& request, http::Response& response) {
 //     auto socket = co_await ws::accept(request, response, {.origins = {"https://example.org"}});
@@ -8,13 +8,17 @@
 //       if (!co_await socket->send(*message)) break;
 //   }
 //
+//   auto socket = (co_await ws::connect(client, "wss://example.org/feed")).or_throw();
+//
 // receive() does the protocol: it answers pings and the closing handshake, checks UTF-8, joins
 // fragments and keeps the limits; a session that never receives answers nothing. Sending is free
 // for others meanwhile: one task in send_x, anybody in try_send, which shares one encoded frame.
 // Soft stop: the peer is sent 1001, and receive() ends with `stopping` after its answer, or after
 // half of close_timeout.
 // A Socket that goes without close() sends 1000 (1001 in a stop), not waiting for the answer.
-// Lifetime: inside the handler that accepted it. Thread rule: the loop's thread.
+// Messages are deflated (RFC 7692, without context takeover) when both ends want it.
+// Lifetime: inside the handler that accepted it; a client's, no longer than its http::Client.
+// Thread rule: the loop's thread.
 #pragma once
 
 #include <chrono>
@@ -32,6 +36,7 @@
 #include "rondo/base/time.hpp"
 #include "rondo/core/stream.hpp"
 #include "rondo/core/task.hpp"
+#include "rondo/http/client.hpp"
 #include "rondo/http/message.hpp"
 
 namespace rondo::ws {
@@ -75,6 +80,10 @@ struct Options {
   Duration close_timeout = std::chrono::milliseconds(limits::ws_close_timeout.value);
   Duration write_timeout = std::chrono::milliseconds(limits::http_write_timeout.value);
   std::uint32_t control_rate = limits::ws_control_rate.value;  ///< pings and pongs a second: 1008
+  /// Deflates messages from deflate_min bytes on when the peer can. It costs CPU for each message
+  /// and receiver, so frames of try_send go out as they were encoded.
+  bool deflate = false;
+  std::size_t deflate_min = limits::ws_deflate_min.value;
 };
 
 /// Plain numbers, copied.
@@ -86,6 +95,7 @@ struct Statistics {
   std::uint64_t pings_sent = 0;
   std::uint64_t pongs_sent = 0;
   std::uint64_t copied = 0;           ///< messages that had to be put together
+  std::uint64_t deflated = 0;         ///< messages sent deflated
 };
 
 /// One unmasked frame, encoded once for any number of try_send.
@@ -94,6 +104,16 @@ SharedBytes encode_binary(ByteView bytes);
 
 /// True when the request asks for a WebSocket (section 4.1); it may still be refused by accept.
 bool is_upgrade(const http::Request& request) noexcept;
+
+/// Of the connection that a client opens.
+struct ConnectOptions {
+  /// Offered, best first; the server may take one.
+  std::vector<std::string> protocols = {};
+  /// Fields beside those of the handshake: Authorization, Cookie, Origin.
+  std::vector<http::Header> headers = {};
+  /// Limits and time-outs, deflate; what is of a server (origins, protocols) is not used.
+  Options socket = {};
+};
 
 namespace detail {
 class Session;
@@ -130,7 +150,8 @@ class [[nodiscard("keep it: its end closes the socket")]] Socket {
   Task<Result<>> send(const Message& message);
 
   /// Queues an encoded frame without ever waiting. Errors: would_exceed when more than queue_max
-  /// bytes would wait (nothing was taken); closed.
+  /// bytes would wait (nothing was taken); closed. A server's only (asserted): a client masks each
+  /// frame with a key of its own.
   Result<> try_send(const SharedBytes& frame) noexcept;
   /// Bytes that the peer has not taken yet.
   std::size_t unsent() const noexcept;
@@ -155,6 +176,7 @@ class [[nodiscard("keep it: its end closes the socket")]] Socket {
 
  private:
   friend Task<Result<Socket>> accept(http::Request&, http::Response&, Options);
+  friend Task<Result<Socket>> connect(http::Client&, std::string, ConnectOptions);
   explicit Socket(Owned<detail::Session> session) noexcept;
   Owned<detail::Session> session_;
 };
@@ -167,5 +189,14 @@ class [[nodiscard("keep it: its end closes the socket")]] Socket {
 /// - **Thread** the loop's.
 Task<Result<Socket>> accept(http::Request& request, http::Response& response,
                             Options options = {});
+
+/// Opens a WebSocket (section 4.1) through an HTTP client, with its TLS, proxies, cookies and
+/// time-outs. `url` has the scheme ws or wss (or http, https).
+/// - **Completes** when the server agreed. **Returns** the socket. **Errors** those of
+///   Client::upgrade (access_denied: it answered with another status); protocol_error when its
+///   answer is no proof, or chose what was not offered.
+/// - **Cancel** closes the connection. **Lifetime** the client outlives the socket.
+/// - **Concurrency** any number. **Thread** the loop's.
+Task<Result<Socket>> connect(http::Client& client, std::string url, ConnectOptions options = {});
 
 }  // namespace rondo::ws
