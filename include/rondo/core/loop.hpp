@@ -54,6 +54,8 @@ class LoopService {
   virtual ~LoopService() = default;
   /// Asked before the loop ends: false while something of it is still in flight.
   virtual bool drained() const noexcept { return true; }
+  /// True while it has collected output that leaves in the next prepare phase.
+  virtual bool holds_output() const noexcept { return false; }
 };
 
 }  // namespace detail
@@ -128,7 +130,7 @@ class Loop : private detail::LoopCore {
   /// Errors: not_supported under simulation, whose time no host can wait for.
   Result<int> pollable_fd();
   /// How long a host that polls without a descriptor may sleep before the next poll(): zero when
-  /// something is ready, Duration::max() when no timer is armed.
+  /// something is ready or output is corked, Duration::max() when no timer is armed.
   Duration poll_timeout() noexcept;
 
   /// Runs `f` in the ready phase of this or the next iteration, after what is queued already.
@@ -278,6 +280,8 @@ class Loop : private detail::LoopCore {
   bool may_block(Block block) const noexcept;
   bool keeps_running() const noexcept;
   bool in_flight() const noexcept;
+  bool holds_output() const noexcept;
+  bool rests() const noexcept;
   void run_timers();
   void run_pending();
   void take_posted();
