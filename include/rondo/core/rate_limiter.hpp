@@ -149,7 +149,9 @@ class RateLimiter : private detail::Timer {
     auto* first = static_cast<Awaiter*>(waiters_.first());
     if (!first) return;
     // Rounded up: at the instant itself the credit is there, never before.
-    const Credit lacking = cost(first->count) - credit_;
+    const Credit needed = cost(first->count);
+    // It may be there already: statistics() fills the bucket while the timer is still on its way.
+    const Credit lacking = needed > credit_ ? needed - credit_ : 0;
     const Credit wait = (lacking + options_.tokens - 1) / options_.tokens;
     const Credit most = static_cast<Credit>(k_no_deadline.time_since_epoch().count() - filled_at_);
     deadline = filled_at_ + static_cast<std::int64_t>(wait < most ? wait : most);
