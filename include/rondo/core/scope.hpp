@@ -422,14 +422,25 @@ struct ScopeBracket : Waiter {
     scope.owner_ = frame->chain;
     scope.closer_ = this;
     scope.when_empty_ = &when_empty;
-    BodyTask task = function(scope);
-    scope.add(body);
     if (limit != k_no_deadline) scope.cancel_at(limit);
     park(*this, [](Waiter& waiter) noexcept {
       static_cast<ScopeBracket&>(waiter).scope.cancel_from_outside();
     });
-    body.back = this;
-    body.start(std::move(task), &body_ended, frame->chain);
+    // All set before the function runs: it may be a plain one that starts children, and these may
+    // end at once.
+    scope.add(body);
+    start_body();
+  }
+  void start_body() noexcept {
+    try {
+      BodyTask task = function(scope);
+      body.back = this;
+      body.start(std::move(task), &body_ended, frame->chain);
+    } catch (...) {  // There is no task: out of the function, or no memory for the frame.
+      body.how = End::exception;
+      scope.fail(std::current_exception(), body);
+      scope.remove(body);
+    }
   }
   static void body_ended(Chain& chain, End how) {
     auto& self = *static_cast<ScopeBracket*>(static_cast<Branch<T>&>(chain).back);

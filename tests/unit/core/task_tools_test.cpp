@@ -52,6 +52,49 @@ TEST(StartNow, runs_the_child_up_to_its_first_wait_before_it_returns) {
   });
 }
 
+Task<> nothing() { co_return; }
+
+TEST(StartNow, lets_a_child_end_at_once_inside_of_a_body_that_is_a_plain_function) {
+  SimLoop sim;
+  sim.run([]() -> Task<> {
+    int ended = 0;
+    const ScopeEnd end = co_await with_scope([&](Scope& scope) {
+      for (int i = 0; i < 2; ++i) {
+        scope.start_now([](int* n) -> Task<> { co_return static_cast<void>(++*n); }, &ended);
+        EXPECT_EQ(scope.live(), 1u) << "the body";
+      }
+      return nothing();
+    });
+    EXPECT_FALSE(end.cancelled);
+    EXPECT_EQ(ended, 2);
+  });
+}
+
+TEST(StartNow, a_plain_body_that_throws_cancels_the_children_it_has_started) {
+  SimLoop sim;
+  sim.run([]() -> Task<> {
+    int reached = 0;
+    const auto body = [&](Scope& scope) -> Task<> {
+      scope.start_now(nothing);
+      scope.start_now([](int* n) -> Task<> {
+        ++*n;
+        co_await sleep_for(1h);
+        ++*n;
+      }, &reached);
+      throw std::runtime_error("no body");
+    };
+    std::string said;
+    try {
+      co_await with_scope(body);
+    } catch (const std::runtime_error& error) {
+      said = error.what();
+    }
+    EXPECT_EQ(said, "no body");
+    EXPECT_EQ(reached, 1);
+    EXPECT_THROW(co_await with_scope([](Scope&) -> Task<> { throw 1; }), int);
+  });
+}
+
 TEST(StartNow, gives_an_exception_to_the_scope_not_to_the_caller) {
   SimLoop sim;
   sim.run([]() -> Task<> {
