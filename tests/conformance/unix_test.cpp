@@ -112,6 +112,32 @@ TEST_P(UnixSockets, the_peer_of_a_stream_is_known_by_its_credentials) {
   });
 }
 
+TEST_P(UnixSockets, a_connect_waits_while_the_listeners_backlog_is_full) {
+  if (is_sim()) return;  // There a backlog that is full refuses.
+  run([]() -> Task<> {
+    const std::string name = unused_name();
+    auto listener = unix_stream::listen({.path = name, .backlog = 1}).or_throw();
+    std::vector<UniqueFd> before;
+    const net::Endpoint where = net::Endpoint::unix_path(name).or_throw();
+    const auto* address = reinterpret_cast<const sockaddr*>(where.address().storage);
+    while (true) {
+      UniqueFd next(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      if (::connect(next.get(), address, where.address().size) != 0) break;
+      before.push_back(std::move(next));
+    }
+    EXPECT_EQ(errno, EAGAIN);
+    EXPECT_EQ((co_await with_timeout(5ms, unix_stream::connect(name))).error().code(),
+              Errc::timed_out);
+    auto [connected, last] = co_await when_all(
+        unix_stream::connect(name), [](net::Listener& from, std::size_t others) -> Task<net::Stream> {
+          co_await sleep_for(5ms);
+          for (; others > 0; --others) (void)(co_await from.accept()).or_throw();
+          co_return (co_await from.accept()).or_throw();
+        }(listener, before.size()));
+    EXPECT_TRUE(connected.has_value());
+  });
+}
+
 // ---- Descriptors
 
 int count_open() {
