@@ -134,7 +134,7 @@ class Socket final : public ByteStream, io::RecvOp, public rondo::detail::Pooled
 
 /// For the parts of net that do more with a stream's socket than a ByteStream can.
 struct StreamAccess {
-  static Socket& socket(Stream& stream) noexcept { return *stream.socket_; }
+  static Socket& socket(Stream& stream) noexcept { return stream.open_socket(); }
 };
 
 }  // namespace rondo::net::detail
