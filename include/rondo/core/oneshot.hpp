@@ -3,7 +3,7 @@
 //
 //   auto [sender, receiver] = make_oneshot<Answer>();
 //   requests.try_send({question, std::move(sender)});     // the other task: sender.set(answer)
-//   Result<Answer> answer = co_await receiver;            // broken: the sender died unset
+//   Result<Answer> answer = co_await receiver;         // abandoned: the sender died unset
 //
 // No atomics, no post, memory from the frame pool: a fifth of a Promise's cost. Use a Promise
 // when a callback on another thread, or a task of another loop, sets the value.
@@ -89,7 +89,7 @@ class [[nodiscard]] OneshotSender {
     return *this;
   }
   ~OneshotSender() {
-    if (state_) finish(Error(Errc::broken, "oneshot"));
+    if (state_) finish(Error(Errc::abandoned, "oneshot"));
   }
 
   /// Gives the value; the task that awaits it is woken. Once. False when nobody can receive it.
@@ -144,7 +144,7 @@ class [[nodiscard]] OneshotReceiver : public detail::HandleAwaitable<OneshotRece
 
   /// Waits for the value: `co_await receiver`, once.
   /// - **Completes** when it was set or the sender has died. **Returns** the value.
-  /// - **Errors** what was set; broken when the sender died unset.
+  /// - **Errors** what was set; abandoned when the sender died unset.
   /// - **Cancel** stops waiting; awaiting again is allowed. **Lifetime** the receiver outlives it.
   /// - **Concurrency** one awaiter. **Thread** the loop's.
   detail::OneshotAwaiter<T> awaiter(detail::PromiseBase& parent) & noexcept {

@@ -393,11 +393,11 @@ TEST(FromCallback, takes_a_call_at_once_or_later) {
   });
 }
 
-TEST(FromCallback, that_nobody_can_call_any_more_yields_broken) {
+TEST(FromCallback, that_nobody_can_call_any_more_yields_abandoned) {
   SimLoop sim;
   sim.run([]() -> Task<> {
     auto dropped = co_await from_callback<int>([](Resume<int>) {});
-    EXPECT_EQ(dropped.error(), Errc::broken);
+    EXPECT_EQ(dropped.error(), Errc::abandoned);
     std::optional<Resume<int>> kept;
     auto wait = from_callback<int>([&](Resume<int> resume) { kept = std::move(resume); });
     EXPECT_EQ((co_await with_timeout(1ms, std::move(wait))).error(), Errc::timed_out);
