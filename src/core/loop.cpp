@@ -78,25 +78,25 @@ void Loop::abandon() noexcept {
 LoopRef Loop::ref() noexcept { return LoopRef(*anchor_); }
 
 bool Loop::run_once() {
-  Entered entered(*this);
+  Turning turning(*this);
   iterate(Block::while_work);
   return has_work();
 }
 
 bool Loop::poll() {
-  Entered entered(*this);
+  Turning turning(*this);
   iterate(Block::never);
   if (hosted_) leave_to_host();
   return has_work();
 }
 
 void Loop::run_until(const bool& done) {
-  Entered entered(*this);
+  Turning turning(*this);
   while (!done) iterate(Block::always);
 }
 
 void Loop::run_forever() {
-  Entered entered(*this);
+  Turning turning(*this);
   while (keeps_running()) iterate(Block::while_running);
 }
 

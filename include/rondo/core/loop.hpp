@@ -271,6 +271,7 @@ class Loop : private detail::LoopCore {
   std::string describe_tasks();
 
   struct Entered;  ///< makes this loop the thread's current one for a block
+  struct Turning;
 
  private:
   /// Whether an iteration may wait in its poll phase.
@@ -358,6 +359,20 @@ struct Loop::Entered {
   detail::LoopCore* before;
 };
 
+namespace detail {
+/// A loop is turned by its thread, not by a task that runs there.
+inline void assert_no_task_runs(const LoopCore* at) noexcept {
+  RONDO_ASSERT(!at || !at->running,
+               "run() inside of a running task: nothing else of its loop could run meanwhile; "
+               "co_await the task, start it in a Scope, or run it on another loop by on()");
+}
+}  // namespace detail
+
+/// Entered to be turned.
+struct Loop::Turning : Entered {
+  explicit Turning(Loop& loop) noexcept : Entered(loop) { detail::assert_no_task_runs(before); }
+};
+
 inline Loop& Loop::current() noexcept {
   RONDO_ASSERT(detail::t_core, "no loop runs on this thread: call this from a task or callback");
   return *static_cast<Loop*>(detail::t_core);
@@ -430,6 +445,7 @@ struct Branch : Chain {
     if (above) locals = above->locals;
     ended = when_ended;
     task_frame = std::move(task).release();
+    RONDO_ASSERT(task_frame, k_empty_task);
     promise().owner = &task_frame;
     begin(*this, promise());
   }
@@ -507,7 +523,7 @@ MainTask<T> Loop::start(Task<T> main) {
 
 template <class T>
 Lifted<T> Loop::run(Task<T> main) {
-  Entered entered(*this);
+  Turning turning(*this);
   MainTask<T> task(*this, std::move(main));
   while (!task.done()) iterate(Block::always);
   return task.take();

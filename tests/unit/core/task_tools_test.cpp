@@ -95,6 +95,31 @@ TEST(StartNow, a_plain_body_that_throws_cancels_the_children_it_has_started) {
   });
 }
 
+TEST(TaskDeathTest, awaited_or_started_a_second_time_says_what_to_do) {
+  SimLoop sim;
+  sim.run([]() -> Task<> {
+    Task<> once = nothing();
+    co_await std::move(once);
+    const char* advice = "a Task runs once; call the function again";
+    const auto await = [](Task<> task) -> Task<> { co_await std::move(task); };
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      EXPECT_DEATH(scope.start_now(await, std::move(once)), advice);
+      co_return;
+    });
+  });
+}
+
+TEST(LoopDeathTest, a_loop_run_inside_of_a_task_says_what_to_do) {
+  const char* advice = "run\\(\\) inside of a running task";
+  SimLoop sim;
+  sim.run([&]() -> Task<> {
+    EXPECT_DEATH((void)Loop::current().run(nothing()), advice);
+    EXPECT_DEATH((void)run(nothing()), advice) << "of a loop of its own, too";
+    EXPECT_DEATH(Loop::current().poll(), advice);
+    co_return;
+  });
+}
+
 TEST(StartNow, gives_an_exception_to_the_scope_not_to_the_caller) {
   SimLoop sim;
   sim.run([]() -> Task<> {
