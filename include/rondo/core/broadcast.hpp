@@ -81,7 +81,8 @@ class Broadcast {
   /// - **Errors** closed. **Cancel** nobody got the item. **Lifetime** the broadcast outlives it.
   /// - **Concurrency** any number of senders, first in first out. **Thread** the loop's.
   auto send(T item) { return Send(*this, std::move(item)); }
-  /// Sends if that needs no waiting; false when it does, or when closed.
+  /// Sends if that needs no waiting, as OnLag says: with `report` only a closed one says false,
+  /// with `wait` a full one too.
   bool try_send(T item) {
     if (closed_ || !has_room()) return false;
     publish(std::move(item));
@@ -189,8 +190,8 @@ class Broadcast {
   std::uint64_t begin_ = 0;  ///< number of the oldest item that is kept
   std::uint64_t end_ = 0;    ///< number of the next one
   std::size_t subscribers_ = 0;
-  IntrusiveList<detail::ListedWaiter> senders_;
-  IntrusiveList<detail::ListedWaiter> receivers_;
+  detail::WaiterList senders_;
+  detail::WaiterList receivers_;
   std::uint64_t sent_ = 0;
   std::uint64_t lagged_ = 0;
   OnLag on_lag_;
@@ -260,6 +261,7 @@ class [[nodiscard]] Broadcast<T>::Subscription {
   bool readable() const noexcept { return next_ != of_->end_ || of_->closed_; }
   Received<T> take() {
     Received<T> got;
+    of_->receivers_.assert_here();  // Where who sends looks.
     if (next_ == of_->end_) return got;
     if (next_ < of_->begin_) {
       got.lagged = of_->begin_ - next_;

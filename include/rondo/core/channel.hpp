@@ -202,6 +202,7 @@ class Channel {
     return true;
   }
   void take(std::optional<T>& item) {
+    receivers_.assert_here();  // Where who sends looks.
     if (size_ > 0) item.emplace(pop());
     auto* sender = static_cast<SendAwaiter*>(senders_.pop_front());
     if (!sender) return;
@@ -216,8 +217,8 @@ class Channel {
   std::size_t capacity_;
   std::size_t head_ = 0;
   std::size_t size_ = 0;
-  IntrusiveList<detail::ListedWaiter> senders_;
-  IntrusiveList<detail::ListedWaiter> receivers_;
+  detail::WaiterList senders_;
+  detail::WaiterList receivers_;
   std::uint64_t sent_ = 0;
   std::uint64_t dropped_ = 0;
   OnFull on_full_;

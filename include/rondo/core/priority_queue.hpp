@@ -269,6 +269,7 @@ class PriorityQueue {
     }
   }
   void take(std::optional<T>& item) {
+    receivers_.assert_here();  // Where who sends looks.
     if (size_ == 0) return;
     item.emplace(pop());
     auto* sender = static_cast<SendAwaiter*>(senders_.pop_front());
@@ -283,8 +284,8 @@ class PriorityQueue {
   std::size_t capacity_;
   std::size_t size_ = 0;
   [[no_unique_address]] Before before_;
-  IntrusiveList<detail::ListedWaiter> senders_;
-  IntrusiveList<detail::ListedWaiter> receivers_;
+  detail::WaiterList senders_;
+  detail::WaiterList receivers_;
   std::uint64_t order_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t dropped_ = 0;

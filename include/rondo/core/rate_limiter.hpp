@@ -127,6 +127,7 @@ class RateLimiter : private detail::Timer {
   }
   bool take_now(std::uint64_t count) noexcept { return waiters_.empty() && take(now(), count); }
   bool take(std::int64_t at, std::uint64_t count) noexcept {
+    waiters_.assert_here();
     fill(at);
     if (credit_ < cost(count)) return false;
     credit_ -= cost(count);
@@ -164,7 +165,7 @@ class RateLimiter : private detail::Timer {
   Credit credit_ = 0;           ///< at that instant
   std::uint64_t acquired_ = 0;
   std::uint64_t refused_ = 0;
-  IntrusiveList<detail::ListedWaiter> waiters_;
+  detail::WaiterList waiters_;
 };
 
 }  // namespace rondo

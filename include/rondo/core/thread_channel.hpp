@@ -104,7 +104,12 @@ class ThreadChannel {
   }
   ThreadChannel(const ThreadChannel&) = delete;
   ThreadChannel& operator=(const ThreadChannel&) = delete;
-  ~ThreadChannel() { delete[] ring_; }
+  ~ThreadChannel() {
+    RONDO_ASSERT(senders_.empty() && receivers_.empty(),
+                 "a ThreadChannel was destroyed while somebody waits in it: close() it and let "
+                 "them end first");
+    delete[] ring_;
+  }
 
   /// Puts an item in, from a task.
   /// - **Completes** when there is room; when full as OnFull says. **Returns** nothing.

@@ -180,6 +180,10 @@ TEST(Channel, destroys_what_was_never_received) {
 
 // --- Semaphore, Mutex ----------------------------------------------------------------------
 
+TEST(SemaphoreDeathTest, without_a_permit_is_an_assertion) {
+  EXPECT_DEATH(Semaphore(0), "lets nobody in, ever");
+}
+
 TEST(Semaphore, hands_permits_over_in_order_and_never_past_a_waiter) {
   run([]() -> Task<> {
     Semaphore one(1);
@@ -320,7 +324,7 @@ TEST(EventDeathTest, dying_with_waiters_says_so) {
                    event.reset();
                  });
                }),
-               "a list was destroyed with elements in it");
+               "was destroyed while a task waits in it: declare it above");
 }
 
 }  // namespace

@@ -104,7 +104,8 @@ TEST(Select, sends_or_receives_whichever_can_go_ahead) {
 TEST(Select, works_on_events_locks_semaphores_futures_and_handles) {
   run([]() -> Task<> {
     Event event;
-    Semaphore none{0};
+    Semaphore none{1};
+    const auto last = none.try_acquire();
     Mutex mutex;
     auto [promise, future] = make_promise<int>();
     auto held = co_await mutex.lock();
