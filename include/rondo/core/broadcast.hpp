@@ -36,7 +36,7 @@ enum class OnLag : std::uint8_t {
 
 /// What a subscriber receives: an item, or nothing when all is over.
 template <class T>
-struct Received {
+struct BroadcastItem {
   std::optional<T> item;
   std::uint64_t lagged = 0;  ///< items missed directly before this one
 
@@ -213,7 +213,7 @@ class [[nodiscard]] Broadcast<T>::Subscription {
       if (from.readable()) return detail::wake(*this);
       park_in(from.of_->receivers_);
     }
-    Received<T> await_resume() { return from.take(); }
+    BroadcastItem<T> await_resume() { return from.take(); }
   };
   struct [[nodiscard]] Receive {
     Subscription& from;
@@ -247,7 +247,7 @@ class [[nodiscard]] Broadcast<T>::Subscription {
   ///   outlives the wait. **Concurrency** one awaiter for each. **Thread** the loop's.
   auto receive() noexcept { return Receive{*this}; }
   /// The next item if there is one now.
-  Received<T> try_receive() { return of_->end_ == next_ ? Received<T>{} : take(); }
+  BroadcastItem<T> try_receive() { return of_->end_ == next_ ? BroadcastItem<T>{} : take(); }
   /// Items that are kept for it.
   std::size_t size() const noexcept {
     const std::uint64_t from = next_ < of_->begin_ ? of_->begin_ : next_;
@@ -259,8 +259,8 @@ class [[nodiscard]] Broadcast<T>::Subscription {
   explicit Subscription(Broadcast& of) noexcept : of_(&of), next_(of.end_) { ++of.subscribers_; }
 
   bool readable() const noexcept { return next_ != of_->end_ || of_->closed_; }
-  Received<T> take() {
-    Received<T> got;
+  BroadcastItem<T> take() {
+    BroadcastItem<T> got;
     of_->receivers_.assert_here();  // Where who sends looks.
     if (next_ == of_->end_) return got;
     if (next_ < of_->begin_) {

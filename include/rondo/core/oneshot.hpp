@@ -53,6 +53,7 @@ struct OneshotState {
 
 template <class T>
 struct OneshotAwaiter : Waiter {
+  static constexpr bool k_withdraws = true;  // core/select.hpp
   OneshotState<T>& state;
   OneshotAwaiter(OneshotState<T>& s, PromiseBase& parent) noexcept : state(s) { frame = &parent; }
   bool await_ready() const noexcept {
