@@ -51,7 +51,8 @@ TEST_P(FileSystem, a_close_that_is_cancelled_behind_its_checkpoint_closes_all_th
     auto file = co_await File::open("/tmp/closed").or_throw();
     const int fd = file.fd();
     co_await with_scope([&](Scope& scope) -> Task<> {
-      auto handle = scope.start([](File& f) -> Task<> { (void)co_await f.close(); }, std::ref(file));
+      const auto close = [](File& f) -> Task<> { (void)co_await f.close(); };
+      auto handle = scope.start(close, std::ref(file));
       co_await checkpoint();  // It stands in the ready queue, behind its checkpoint.
       handle.cancel();
     });
