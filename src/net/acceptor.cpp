@@ -16,15 +16,14 @@ bool is_shortage(Errc error) noexcept {
          error == Errc::no_memory || error == Errc::no_buffers;
 }
 
-/// Of one connection, not of the listener: accept(2) hands on what the network said about it, and
-/// a firewall's refusal. The next one may be better.
+/// Of one connection, not of the listener: accept(2) hands on what the network said about it. The
+/// next one may be better.
 bool is_of_a_connection(Errc error) noexcept {
   switch (static_cast<int>(error)) {
     case EINTR:
     case ECANCELED:
     case ECONNABORTED:
     case ECONNRESET:
-    case EPERM:
     case EPROTO:
     case ENOPROTOOPT:
     case ENETDOWN:
