@@ -34,7 +34,7 @@ struct PromiseState : Ready {
   void set(Lifted<T>&& result) {
     value.emplace(std::move(result));
     refs.fetch_add(1, std::memory_order_relaxed);  // The posted entry holds on to the state.
-    if (!loop.post_entry(*this)) drop();           // The loop has ended: nobody waits.
+    if (!loop.deliver_entry(*this)) drop();        // The loop has ended: nobody waits.
   }
   void deliver() {
     delivered = true;

@@ -319,6 +319,7 @@ class Loop : private detail::LoopCore {
   }
 
  private:
+  friend LoopRef;
   struct ServiceNode;
 
   const void* const thread_ = detail::this_thread_tag();

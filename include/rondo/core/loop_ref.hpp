@@ -75,6 +75,9 @@ class LoopRef {
   }
   /// Queues an entry that the caller owns; it must live until it has run. False: not taken.
   [[nodiscard]] bool post_entry(detail::Ready& entry) const noexcept;
+  /// The same, but taken also while the loop's end is under way, on its own thread: what its
+  /// services settle then is still delivered.
+  [[nodiscard]] bool deliver_entry(detail::Ready& entry) const noexcept;
 
   /// Loop::request_stop; nothing happens when the loop has ended.
   void request_stop() const noexcept;
