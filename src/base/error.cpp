@@ -34,6 +34,7 @@ const char* own_text(Errc code) {
     case Errc::failed: return "the task failed with an exception";
     case Errc::truncated: return "the connection was cut before its end";
     case Errc::untrusted: return "the certificate is not trusted";
+    case Errc::abandoned: return "dropped without a result";
     default: return nullptr;
   }
 }

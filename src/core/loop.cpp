@@ -78,25 +78,25 @@ void Loop::abandon() noexcept {
 LoopRef Loop::ref() noexcept { return LoopRef(*anchor_); }
 
 bool Loop::run_once() {
-  Entered entered(*this);
+  Turning turning(*this);
   iterate(Block::while_work);
   return has_work();
 }
 
 bool Loop::poll() {
-  Entered entered(*this);
+  Turning turning(*this);
   iterate(Block::never);
   if (hosted_) leave_to_host();
   return has_work();
 }
 
 void Loop::run_until(const bool& done) {
-  Entered entered(*this);
+  Turning turning(*this);
   while (!done) iterate(Block::always);
 }
 
 void Loop::run_forever() {
-  Entered entered(*this);
+  Turning turning(*this);
   while (keeps_running()) iterate(Block::while_running);
 }
 
@@ -240,18 +240,22 @@ Result<int> Loop::pollable_fd() {
 }
 
 Duration Loop::poll_timeout() noexcept {
-  if (has_ready() || !idle_.empty()) return Duration::zero();
+  if (!rests()) return Duration::zero();
   const TimePoint due = next_deadline();
   if (due == k_no_deadline) return Duration::max();
   return std::max(due - now(), Duration::zero());
 }
 
 /// The last word of an iteration before a host sleeps: prepare and poll may have been followed by
-/// hooks and by the close phase, which submit and arm too.
+/// hooks and by the close phase, which submit and arm too, and a send that went through in part
+/// has corked the rest of its output.
 void Loop::leave_to_host() {
-  const bool at_once = has_ready() || !idle_.empty();
-  driver_->wait(io::Wait::host, at_once ? TimePoint::min() : next_deadline());
+  flush_.run();
+  driver_->wait(io::Wait::host, rests() ? next_deadline() : TimePoint::min());
 }
+
+/// Nothing is to be done before a timer or the kernel says so.
+bool Loop::rests() const noexcept { return !has_ready() && !holds_output() && idle_.empty(); }
 
 bool Loop::has_ready() const noexcept {
   return next || !ready.empty() || !closing_.empty() || !posted_.empty() ||
@@ -275,6 +279,13 @@ bool Loop::in_flight() const noexcept {
   if (has_ready()) return true;
   for (ServiceNode* node = services_; node; node = node->next) {
     if (!node->service->drained()) return true;
+  }
+  return false;
+}
+
+bool Loop::holds_output() const noexcept {
+  for (ServiceNode* node = services_; node; node = node->next) {
+    if (node->service->holds_output()) return true;
   }
   return false;
 }

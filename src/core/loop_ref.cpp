@@ -12,6 +12,14 @@ bool LoopRef::post_entry(detail::Ready& entry) const noexcept {
   return true;
 }
 
+bool LoopRef::deliver_entry(detail::Ready& entry) const noexcept {
+  // By the anchor, which this keeps alive: a later loop may stand where an ended one stood.
+  Loop* const here = Loop::current_or_null();
+  if (!here || here->anchor_ != anchor_) return post_entry(entry);
+  here->post_entry(entry);
+  return true;
+}
+
 void LoopRef::request_stop() const noexcept {
   if (!anchor_ || !anchor_->gate.enter()) return;
   anchor_->loop->request_stop();

@@ -166,6 +166,7 @@ std::unique_ptr<Program> make_program(RunOptions options, Task<int>& main) {
 }  // namespace
 
 int run(Task<int> main, RunOptions options) {
+  detail::assert_no_task_runs(detail::t_core);
   auto program = make_program(std::move(options), main);
   if (!program) return 1;
   Loop::Entered entered(program->loop);

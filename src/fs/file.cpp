@@ -141,8 +141,9 @@ Task<Result<std::string>> File::read_to_end(std::size_t max) {
   while (true) {
     const std::size_t had = text.size();
     const std::size_t step = had == 0 ? k_first_read : k_read_step;
+    const std::size_t left = max - had;
     // One byte beyond the limit tells "just as large" from "larger".
-    text.resize(had + std::min(step, max - had + 1));
+    text.resize(had + (left < step ? left + 1 : step));
     const ByteSpan room = std::as_writable_bytes(std::span(text)).subspan(had);
     const auto got = co_await read(room);
     if (!got) co_return got.error();
@@ -201,6 +202,8 @@ Task<Result<>> File::close() {
     Close(int fd, rondo::detail::PromiseBase& parent) noexcept : OneShotAwaiter(parent) {
       op.fd = fd;
     }
+    // Not struck here: nobody else has the descriptor any more.
+    void await_suspend(std::coroutine_handle<>) noexcept { begin(); }
     std::int32_t await_resume() const noexcept { return result; }
   };
   struct CloseNow {

@@ -140,6 +140,12 @@ std::int32_t open_socket(const ConnectOp& op, Sockets sockets) noexcept {
   return fd.release();
 }
 
+bool is_unix_socket(int fd) noexcept {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  return ::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
 open_how& open_how_of(OpenOp& op) noexcept {
   static_assert(sizeof(open_how) <= sizeof op.storage);
   auto* how = std::construct_at(reinterpret_cast<open_how*>(op.storage));

@@ -36,6 +36,7 @@ std::int32_t open_socket(const ConnectOp& op, Sockets sockets) noexcept;
 inline const sockaddr* name_of(const Address& address) noexcept {
   return reinterpret_cast<const sockaddr*>(address.storage);
 }
+bool is_unix_socket(int fd) noexcept;
 /// Writes the struct msghdr of `op` into its header_storage.
 msghdr& message_header(SendMessageOp& op) noexcept;
 /// The kernel's POLL bits as PollEvents. An error counts as a hang-up.

@@ -60,6 +60,7 @@ const char* spawn_step_name(SpawnStep step) noexcept {
     case SpawnStep::terminal: return "terminal";
     case SpawnStep::limits: return "setrlimit";
     case SpawnStep::directory: return "chdir";
+    case SpawnStep::groups: return "setgroups";
     case SpawnStep::identity: return "setuid";
     case SpawnStep::exec: return "exec";
   }

@@ -181,12 +181,30 @@ RONDO_BARE bool set_limits(const Recipe& recipe) {
   return true;
 }
 
+/// Who may not drop its groups keeps them only where that changes nothing: when it has none, or is
+/// asked to stay what it is. Anything else would start a program with more rights than were meant.
+RONDO_BARE bool drop_groups(const Recipe& recipe) {
+  if (syscall(SYS_setgroups, 0, nullptr) == 0) return true;
+  if (errno != EPERM) return false;
+  if (syscall(SYS_getgroups, 0, nullptr) == 0) return true;
+  unsigned real;
+  unsigned effective;
+  unsigned saved;
+  if (syscall(SYS_getresgid, &real, &effective, &saved) != 0) return false;
+  bool stays = real == recipe.gid && effective == recipe.gid;
+  if (recipe.has_uid) {
+    if (syscall(SYS_getresuid, &real, &effective, &saved) != 0) return false;
+    stays = stays && real == recipe.uid && effective == recipe.uid;
+  }
+  errno = EPERM;
+  return stays;
+}
+
 /// Bare calls: those of libc would change every thread of the parent.
 RONDO_BARE bool set_identity(const Recipe& recipe) {
-  if (recipe.has_gid) {
-    if (syscall(SYS_setgroups, 0, nullptr) != 0 && errno != EPERM) return false;
-    if (syscall(SYS_setresgid, recipe.gid, recipe.gid, recipe.gid) != 0) return false;
-  }
+  if (recipe.has_gid &&
+      syscall(SYS_setresgid, recipe.gid, recipe.gid, recipe.gid) != 0)
+    return false;
   return !recipe.has_uid || syscall(SYS_setresuid, recipe.uid, recipe.uid, recipe.uid) == 0;
 }
 
@@ -207,6 +225,7 @@ RONDO_BARE int run_child(void* argument) {
   if (!set_limits(recipe)) return fail(recipe, SpawnStep::limits);
   if (recipe.directory && syscall(SYS_chdir, recipe.directory) != 0)
     return fail(recipe, SpawnStep::directory);
+  if (recipe.has_gid && !drop_groups(recipe)) return fail(recipe, SpawnStep::groups);
   if (!set_identity(recipe)) return fail(recipe, SpawnStep::identity);
   const unsigned long none = 0;
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, k_kernel_mask);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/acceptor.hpp"
 
+#include <cerrno>
 #include <utility>
 
 #include "net/socket.hpp"
@@ -8,6 +9,36 @@
 #include "rondo/core/detail/immediate.hpp"
 
 namespace rondo::net::detail {
+namespace {
+
+bool is_shortage(Errc error) noexcept {
+  return error == Errc::too_many_descriptors || error == Errc::too_many_descriptors_in_system ||
+         error == Errc::no_memory || error == Errc::no_buffers;
+}
+
+/// Of one connection, not of the listener: accept(2) hands on what the network said about it. The
+/// next one may be better.
+bool is_of_a_connection(Errc error) noexcept {
+  switch (static_cast<int>(error)) {
+    case EINTR:
+    case ECANCELED:
+    case ECONNABORTED:
+    case ECONNRESET:
+    case EPROTO:
+    case ENOPROTOOPT:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+    case ETIMEDOUT:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
 
 Acceptor::Acceptor(NetService& service, int descriptor, const Endpoint& local) noexcept
     : service_(&service), local_(local) {
@@ -56,11 +87,13 @@ void Acceptor::on_accept(const io::Completion& done) noexcept {
   }
   armed_ = false;
   const Errc error = done.result < 0 ? static_cast<Errc>(-done.result) : Errc{0};
-  if (error == Errc::too_many_descriptors || error == Errc::too_many_descriptors_in_system ||
-      error == Errc::no_memory || error == Errc::no_buffers) {
+  if (is_shortage(error)) {
     pause(error);
+  } else if (done.result < 0 && !is_of_a_connection(error)) {
+    error_ = error;  // Asking again at once would yield the same, again and again.
+    notify();
   } else if (awaiter_) {
-    arm();  // Aborted connections and the like are the peer's affair.
+    arm();
   }
   settle();
 }
@@ -105,8 +138,9 @@ void Acceptor::close_waiting() noexcept {
 
 Result<Stream> Acceptor::take() {
   if (waiting_.empty()) {
-    RONDO_ASSERT(stopping_, "one task at a time accepts from a listener");
-    return Error(Errc::stopping, "accept");
+    if (stopping_) return Error(Errc::stopping, "accept");
+    RONDO_ASSERT(error_ != Errc{0}, "one task at a time accepts from a listener");
+    return Error(std::exchange(error_, Errc{0}), "accept", local_.to_string());
   }
   const int taken = waiting_.front();
   waiting_.pop_front();

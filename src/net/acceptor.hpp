@@ -20,7 +20,9 @@ class Acceptor final : public rondo::detail::Pooled {
 
   const Endpoint& local() const noexcept { return local_; }
   int descriptor() const noexcept { return op_.fd; }
-  bool has_answer() const noexcept { return !waiting_.empty() || stopping_; }
+  bool has_answer() const noexcept {
+    return !waiting_.empty() || stopping_ || error_ != Errc{0};
+  }
   void wait(AcceptAwaiter& awaiter) noexcept;
   void unhook() noexcept { awaiter_ = nullptr; }
   Result<Stream> take();
@@ -64,6 +66,7 @@ class Acceptor final : public rondo::detail::Pooled {
   /// Accepted descriptors. Not bounded by k_max alone: the kernel accepts everything that stands
   /// in its backlog before it sees our cancel, and dropping those would lose connections.
   std::deque<int> waiting_;
+  Errc error_ = Errc{0};  ///< of the listener, until a task has taken it
   bool armed_ = false;
   bool stopping_ = false;
   bool gone_ = false;

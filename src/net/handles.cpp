@@ -52,19 +52,19 @@ void Stream::close() noexcept {
   if (detail::Socket* own = std::exchange(socket_, nullptr)) own->detach();
 }
 
-int Stream::descriptor() const noexcept { return socket_->descriptor(); }
-int Listener::descriptor() const noexcept { return acceptor_->descriptor(); }
-Result<Endpoint> Stream::local() const { return name_of(socket_->descriptor(), false); }
-Result<Endpoint> Stream::peer() const { return name_of(socket_->descriptor(), true); }
-void Stream::set_zero_copy(bool on) noexcept { socket_->set_zero_copy(on); }
+int Stream::descriptor() const noexcept { return open_socket().descriptor(); }
+int Listener::descriptor() const noexcept { return open_acceptor().descriptor(); }
+Result<Endpoint> Stream::local() const { return name_of(open_socket().descriptor(), false); }
+Result<Endpoint> Stream::peer() const { return name_of(open_socket().descriptor(), true); }
+void Stream::set_zero_copy(bool on) noexcept { open_socket().set_zero_copy(on); }
 Result<> Stream::set_no_delay(bool on) {
-  return set_option(socket_->descriptor(), io::SocketOption::no_delay, on ? 1 : 0);
+  return set_option(open_socket().descriptor(), io::SocketOption::no_delay, on ? 1 : 0);
 }
 Result<> Stream::set_send_buffer(int bytes) {
-  return set_option(socket_->descriptor(), io::SocketOption::send_buffer, bytes);
+  return set_option(open_socket().descriptor(), io::SocketOption::send_buffer, bytes);
 }
 Result<> Stream::set_receive_buffer(int bytes) {
-  return set_option(socket_->descriptor(), io::SocketOption::receive_buffer, bytes);
+  return set_option(open_socket().descriptor(), io::SocketOption::receive_buffer, bytes);
 }
 
 Result<Listener> Listener::open(const ListenOptions& options) {
@@ -76,7 +76,7 @@ Result<Listener> Listener::open(const ListenOptions& options) {
   return Listener(*new detail::Acceptor(service(), *descriptor, local ? *local : *where));
 }
 
-const Endpoint& Listener::local() const noexcept { return acceptor_->local(); }
+const Endpoint& Listener::local() const noexcept { return open_acceptor().local(); }
 void Listener::close() noexcept {
   if (detail::Acceptor* own = std::exchange(acceptor_, nullptr)) own->detach();
 }

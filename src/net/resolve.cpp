@@ -76,6 +76,13 @@ class Resolver final : public rondo::detail::LoopService {
   Timeout timeout_;
 };
 
+/// Of the whole process, once: the library counts its users without a lock, so that loops on other
+/// threads would race in a clean-up each. What it holds is for the process's life.
+bool library_is_ready() {
+  static const int result = ares_library_init(ARES_LIB_INIT_ALL);
+  return result == ARES_SUCCESS;
+}
+
 Resolver::Resolver(Loop& loop) : net_(loop.service<detail::NetService>()), loop_(loop) {
   timeout_.resolver = this;
   timeout_.fire = [](rondo::detail::Timer& timer) noexcept {
@@ -83,7 +90,7 @@ Resolver::Resolver(Loop& loop) : net_(loop.service<detail::NetService>()), loop_
     ares_process_fd(self.channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     self.arm_timeout();
   };
-  ares_library_init(ARES_LIB_INIT_ALL);
+  if (!library_is_ready()) return;
   ares_options options{};
   options.sock_state_cb_data = this;
   options.sock_state_cb = [](void* self, ares_socket_t fd, int readable, int writable) {
@@ -120,7 +127,6 @@ Resolver::~Resolver() {
   if (timeout_.armed()) loop_.disarm(timeout_);
   if (channel_) ares_destroy(channel_);  // Unanswered questions are called back as destroyed.
   while (!watches_.empty()) loop_.driver().wait(io::Wait::poll, TimePoint{});
-  ares_library_cleanup();
 }
 
 int family_of(io::AddressFamily family) noexcept {

@@ -17,6 +17,7 @@ class NetService final : public rondo::detail::LoopService {
   explicit NetService(Loop& loop);
   ~NetService() override;
   bool drained() const noexcept override { return open_ == 0; }
+  bool holds_output() const noexcept override { return corked_ != nullptr; }
 
   Loop& loop() noexcept { return loop_; }
   io::Driver& driver() noexcept { return loop_.driver(); }

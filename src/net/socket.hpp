@@ -140,7 +140,7 @@ class Socket final : public ByteStream, io::RecvOp, public rondo::detail::Pooled
 
 /// For the parts of net that do more with a stream's socket than a ByteStream can.
 struct StreamAccess {
-  static Socket& socket(Stream& stream) noexcept { return *stream.socket_; }
+  static Socket& socket(Stream& stream) noexcept { return stream.open_socket(); }
   /// Over a socket that the loop's driver has made.
   static Stream stream(int descriptor);
 };

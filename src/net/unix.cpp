@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rondo/net/unix.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -10,6 +11,9 @@
 
 namespace rondo::net {
 namespace {
+
+/// Before the peer is asked again whether there is room.
+constexpr Duration k_full_pause = std::chrono::milliseconds(1);
 
 Error error_of(std::int32_t result, const char* what) {
   if (result == -EOPNOTSUPP) return Error(Errc::not_supported, what);
@@ -87,10 +91,18 @@ Result<Listener> listen(const ListenOptions& options) {
   return Listener::open({.address = address, .backlog = options.backlog});
 }
 
+constexpr Duration k_full_pause_max = std::chrono::milliseconds(64);
+
 Task<Result<Stream>> connect(std::string path) {
   auto where = net::Endpoint::unix_path(path);
   if (!where) co_return where.error();
-  co_return co_await tcp::connect(*where);
+  // The listener's backlog is full, and no event tells of room in it: asked again, as a blocking
+  // connect would wait.
+  for (Duration pause = net::k_full_pause;; pause = std::min(2 * pause, k_full_pause_max)) {
+    auto connected = co_await tcp::connect(*where);
+    if (connected || connected.error() != Errc::try_again) co_return connected;
+    co_await sleep_for(pause);
+  }
 }
 
 Task<Result<>> send_descriptors(Stream& stream, std::span<const int> descriptors,
@@ -132,8 +144,6 @@ Task<Result<UniqueFd>> receive_descriptor(Stream& stream) {
 
 namespace rondo::unix_datagram {
 
-constexpr Duration k_full_pause = std::chrono::milliseconds(1);
-
 Result<Socket> Socket::bind(std::string_view path) {
   auto where = net::Endpoint::unix_path(path);
   if (!where) return where.error();
@@ -164,7 +174,7 @@ Task<Result<>> Socket::send_descriptors(std::span<const int> descriptors, ByteVi
     auto sent = co_await net::Pass(descriptor(), descriptors, message, true);
     if (sent) co_return Result<>{};
     if (sent.error() != Errc::try_again) co_return sent.error();
-    co_await sleep_for(k_full_pause);  // The peer's queue is full, and no event tells of room.
+    co_await sleep_for(net::k_full_pause);  // The peer's queue is full, and no event tells of room.
   }
 }
 

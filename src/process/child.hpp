@@ -38,7 +38,7 @@ struct Child : TaggedLink<Detached>, rondo::detail::Ready {
   ProcessService& service;
   WaitFor wait;
   Close close;
-  IntrusiveList<rondo::detail::ListedWaiter> waiters;
+  rondo::detail::WaiterList waiters;
   State state = State::running;
   bool held = true;
   int pid;

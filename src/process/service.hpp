@@ -30,6 +30,7 @@ class ProcessService final : public rondo::detail::LoopService {
   explicit ProcessService(Loop& loop);
   ~ProcessService() override;
   bool drained() const noexcept override { return open_ == 0; }
+  bool holds_output() const noexcept override { return !corked.empty(); }
 
   Loop& loop() noexcept { return loop_; }
   io::Driver& driver() noexcept { return loop_.driver(); }

@@ -24,6 +24,7 @@ class TlsService final : public rondo::detail::LoopService {
   explicit TlsService(Loop& loop);
   ~TlsService() override;
   bool drained() const noexcept override { return open_ == 0; }
+  bool holds_output() const noexcept override { return !dirty.empty(); }
 
   Loop& loop() noexcept { return loop_; }
   io::BufferPool& pool() noexcept { return pool_; }

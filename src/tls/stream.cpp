@@ -75,21 +75,21 @@ void Stream::close() noexcept {
 std::string_view Stream::alpn() const noexcept {
   const unsigned char* name = nullptr;
   unsigned size = 0;
-  SSL_get0_alpn_selected(own_->ssl(), &name, &size);
+  SSL_get0_alpn_selected(own().ssl(), &name, &size);
   return {reinterpret_cast<const char*>(name), size};
 }
-std::string_view Stream::version() const noexcept { return view(SSL_get_version(own_->ssl())); }
+std::string_view Stream::version() const noexcept { return view(SSL_get_version(own().ssl())); }
 std::string_view Stream::cipher() const noexcept {
-  const SSL_CIPHER* used = SSL_get_current_cipher(own_->ssl());
+  const SSL_CIPHER* used = SSL_get_current_cipher(own().ssl());
   return view(used ? SSL_CIPHER_standard_name(used) : nullptr);
 }
 std::string_view Stream::server_name() const noexcept {
-  return view(SSL_get_servername(own_->ssl(), TLSEXT_NAMETYPE_host_name));
+  return view(SSL_get_servername(own().ssl(), TLSEXT_NAMETYPE_host_name));
 }
-bool Stream::resumed() const noexcept { return SSL_session_reused(own_->ssl()) == 1; }
+bool Stream::resumed() const noexcept { return SSL_session_reused(own().ssl()) == 1; }
 
 std::optional<PeerCertificate> Stream::peer_certificate() const {
-  const std::unique_ptr<X509, FreeX509> shown(SSL_get1_peer_certificate(own_->ssl()));
+  const std::unique_ptr<X509, FreeX509> shown(SSL_get1_peer_certificate(own().ssl()));
   if (!shown) return std::nullopt;
   return PeerCertificate{.subject = text_of(X509_get_subject_name(shown.get())),
                          .issuer = text_of(X509_get_issuer_name(shown.get())),
@@ -100,7 +100,7 @@ std::optional<PeerCertificate> Stream::peer_certificate() const {
 
 ByteView Stream::ocsp_response() const noexcept {
   const unsigned char* response = nullptr;
-  const long size = SSL_get_tlsext_status_ocsp_resp(own_->ssl(), &response);
+  const long size = SSL_get_tlsext_status_ocsp_resp(own().ssl(), &response);
   if (size <= 0) return {};
   return {reinterpret_cast<const std::byte*>(response), static_cast<std::size_t>(size)};
 }

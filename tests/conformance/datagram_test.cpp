@@ -6,9 +6,11 @@
 #include <array>
 #include <memory>
 #include <string>
+#include <type_traits>
 
 #include "every_driver.hpp"
 #include "net_pairs.hpp"
+#include "rondo/core/broadcast.hpp"
 #include "rondo/net/options.hpp"
 #include "rondo/net/udp.hpp"
 #include "rondo/net/unix.hpp"
@@ -26,6 +28,13 @@ struct UdpPair : DatagramPair {
   net::DatagramSocket& first() override { return near; }
   net::DatagramSocket& second() override { return far; }
 };
+
+namespace both_opened {
+using namespace rondo;
+using namespace rondo::net;
+static_assert(std::is_same_v<Received, net::Received>, "names of the two do not collide");
+static_assert(std::is_same_v<BroadcastItem<int>, rondo::BroadcastItem<int>>);
+}  // namespace both_opened
 
 using Datagrams = EveryDriver;
 

@@ -17,7 +17,38 @@ namespace {
 
 using fs::File;
 
+TEST_P(FileSystem, a_close_that_is_cancelled_behind_its_checkpoint_closes_all_the_same) {
+  run([this]() -> Task<> {
+    auto made = co_await fs::write_file("/tmp/closed", std::string_view("x"));
+    made.or_throw();
+    auto file = co_await File::open("/tmp/closed").or_throw();
+    const int fd = file.fd();
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      const auto close = [](File& f) -> Task<> { (void)co_await f.close(); };
+      auto handle = scope.start(close, std::ref(file));
+      co_await checkpoint();  // It stands in the ready queue, behind its checkpoint.
+      handle.cancel();
+    });
+    EXPECT_FALSE(file.is_open());
+    if (is_sim())
+      EXPECT_EQ(sim().open_descriptors(), 0u);
+    else
+      EXPECT_EQ(::fcntl(fd, F_GETFD), -1) << "the descriptor leaked";
+    co_await fs::remove("/tmp/closed").or_throw();
+  });
+}
+
 // ---- Whole files
+
+TEST_P(FileSystem, no_limit_at_all_is_a_limit_too) {
+  in_directory([](std::string at) -> Task<> {
+    const std::string text = pattern(100'000);
+    co_await fs::write_file(at + "a", std::string_view(text)).or_throw();
+    auto file = co_await File::open(at + "a").or_throw();
+    EXPECT_EQ(co_await file.read_to_end(SIZE_MAX).or_throw(), text);
+    EXPECT_EQ(co_await fs::read_file(at + "a", {.max = SIZE_MAX}).or_throw(), text);
+  });
+}
 
 TEST_P(FileSystem, what_was_written_is_read_at_every_size) {
   in_directory([](std::string at) -> Task<> {

@@ -268,6 +268,39 @@ TEST_P(ListenerRules, unix_names_are_taken_once_and_free_when_the_listener_is_go
   });
 }
 
+TEST_P(KernelSockets, what_the_kernel_says_of_a_listener_is_the_accepts_error_and_no_spin) {
+  run([]() -> Task<> {
+    auto listener = tcp::listen({.address = "127.0.0.1:0"}).or_throw();
+    auto [pending, done] = co_await when_all(
+        with_timeout(10s, listener.accept()), [](int descriptor) -> Task<int> {
+          co_await sleep_for(1ms);
+          co_return ::shutdown(descriptor, SHUT_RDWR);
+        }(listener.descriptor()));
+    EXPECT_EQ(done, 0);
+    EXPECT_EQ(pending.error().code(), Errc::invalid_argument);
+    EXPECT_EQ(pending.error().object(), listener.local().to_string());
+    auto again = co_await with_timeout(10s, listener.accept());
+    EXPECT_EQ(again.error().code(), Errc::invalid_argument);
+  });
+}
+
+TEST_P(ListenerRules, a_handle_that_was_closed_or_moved_from_says_so) {
+  run([]() -> Task<> {
+    Ends ends = co_await tcp_pair();
+    net::Stream taken = std::move(ends.near);
+    EXPECT_DEATH((void)ends.near.read(), "this Stream was closed or moved from");
+    EXPECT_DEATH((void)ends.near.peer(), "this Stream was closed or moved from");
+    taken.close();
+    EXPECT_DEATH((void)taken.try_write(SharedBytes::copy("x")), "this Stream was closed");
+    auto listener = tcp::listen({.address = "127.0.0.1:0"}).or_throw();
+    EXPECT_TRUE(listener.is_open());
+    listener.close();
+    EXPECT_FALSE(listener.is_open());
+    EXPECT_DEATH((void)listener.accept(), "this Listener was closed or moved from");
+    EXPECT_DEATH((void)listener.port(), "this Listener was closed or moved from");
+  });
+}
+
 ON_EVERY_DRIVER(ListenerRules);
 INSTANTIATE_TEST_SUITE_P(real_drivers, OutOfDescriptors, ::testing::Values("uring", "epoll"),
                          [](const auto& which) { return which.param; });

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // A foreign loop turns this one: the pollable descriptor becomes readable for every kind of work,
 // and only then; a host that sleeps on it alone loses nothing.
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
+#include <atomic>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -194,6 +198,68 @@ TEST_P(HostedLoop, carries_connections_through_accept_read_write_and_close) {
   at.poll();
   host(at, fd, [&] { return main.done(); });
   EXPECT_EQ(main.take().or_throw(), 3 * 100 * 5);
+}
+
+constexpr std::size_t k_much = 4 << 20;  // More than a socket takes at once.
+
+/// Writes much and ends; what is accepted leaves although the task is gone.
+Task<> tell_much(net::Listener* listener) {
+  auto peer = co_await listener->accept().or_throw();
+  const std::string text(k_much, 'x');
+  (co_await peer.write_all(text)).or_throw();
+  (co_await peer.write_all("the end")).or_throw();
+  peer.shutdown_write();
+}
+
+/// Bytes until the end of the stream, by a thread that knows of no loop.
+std::size_t hear_all(std::uint16_t port) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in name{};
+  name.sin_family = AF_INET;
+  name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  name.sin_port = htons(port);
+  EXPECT_EQ(::connect(socket.get(), reinterpret_cast<sockaddr*>(&name), sizeof name), 0);
+  std::vector<char> room(65'536);
+  std::size_t heard = 0;
+  while (true) {
+    const ssize_t got = ::recv(socket.get(), room.data(), room.size(), 0);
+    if (got <= 0) return heard;
+    heard += static_cast<std::size_t>(got);
+  }
+}
+
+TEST_P(HostedLoop, does_not_rest_on_output_that_was_sent_in_part) {
+  Loop at(loop_options());
+  const int fd = at.pollable_fd().or_throw();
+  Loop::Entered entered(at);
+  auto listener = tcp::listen({.address = "127.0.0.1:0"}).or_throw();
+  MainTask<void> main = at.start(tell_much(&listener));
+  std::size_t heard = 0;
+  std::atomic<bool> heard_all{false};
+  std::thread peer([&, port = listener.port()] {
+    heard = hear_all(port);
+    heard_all = true;
+    at.post([] {});
+  });
+  at.poll();
+  host(at, fd, [&] { return main.done() && heard_all; });
+  peer.join();
+  EXPECT_EQ(heard, k_much + 7);
+}
+
+TEST_P(LoopHost, the_timeout_is_zero_while_output_is_corked) {
+  Loop at(loop_options());
+  Loop::Entered entered(at);
+  std::optional<Ends> ends;
+  at.run([](std::optional<Ends>* made) -> Task<> {
+      made->emplace(co_await tcp_pair());
+    }(&ends)).or_throw();
+  while (at.poll_timeout() == 0ns) at.poll();
+  EXPECT_EQ(at.poll_timeout(), Duration::max());
+  static_cast<void>(ends->near.try_write(SharedBytes::copy("hello")));
+  EXPECT_EQ(at.poll_timeout(), 0ns);
+  while (at.poll_timeout() == 0ns) at.poll();
+  EXPECT_EQ(ends->near.stream().unsent(), 0u);
 }
 
 TEST_P(HostedLoop, carries_operations_that_fail_before_the_kernel_and_through_a_tiny_queue) {

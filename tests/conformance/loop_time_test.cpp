@@ -14,6 +14,7 @@
 #include "every_driver.hpp"
 #include "rondo/core/event.hpp"
 #include "rondo/core/interval.hpp"
+#include "rondo/core/rate_limiter.hpp"
 #include "rondo/testing/sim_loop.hpp"
 #include "spy_driver.hpp"
 
@@ -132,6 +133,26 @@ class LoopTime : public EveryDriver {
  private:
   SpyDriver* spy_ = nullptr;
 };
+
+TEST_P(LoopTime, a_rate_limiter_looked_at_before_its_late_timer_serves_who_comes_then) {
+  Loop at(spied());
+  at.run([](SpyDriver* driver) -> Task<> {
+      RateLimiter limiter({.tokens = 1, .per = 1s, .burst = 5});
+      co_await limiter.acquire(5);
+      co_await with_scope([&](Scope& scope) -> Task<> {
+        const auto acquire = [](RateLimiter& from) -> Task<> {
+          EXPECT_TRUE(co_await with_timeout(10s, from.acquire()));
+        };
+        scope.start(acquire, std::ref(limiter));
+        co_await turns(2);
+        driver->stalled += 5s;
+        EXPECT_EQ(limiter.statistics().available, 5u) << "more than who waits first asks for";
+        scope.start(acquire, std::ref(limiter));
+        co_await turns(2);
+      });
+      EXPECT_EQ(limiter.statistics().acquired, 7u);
+    }(&spy())).or_throw();
+}
 
 TEST_P(LoopTime, after_the_machine_stood_still_each_timer_fires_once) {
   Loop at(spied());

@@ -208,8 +208,9 @@ TEST_P(Notify, a_full_queue_of_the_kernel_is_reported_and_new_directories_are_fo
     while (!overflow) overflow = (co_await watcher.next().or_throw()).kind == ChangeKind::overflow;
     EXPECT_EQ(watcher.statistics().overflows, 1u);
     // What happens from here on is seen, in the directory whose making was lost, too.
-    EXPECT_EQ((co_await with_timeout(1ms, watcher.next())).error(), Errc::timed_out);
-    EXPECT_EQ(watcher.statistics().watches, 2u);
+    while (watcher.statistics().watches < 2) {
+      EXPECT_EQ((co_await with_timeout(1ms, watcher.next())).error(), Errc::timed_out);
+    }
     write(at + "late/c");
     EXPECT_EQ(line_of(co_await watcher.next().or_throw(), at), "created late/c");
   });

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Child processes on every driver: under sim the children are stand-ins.
+#include <grp.h>
+
 #include "children.hpp"
 #include "rondo/core/when.hpp"
 
@@ -273,6 +275,32 @@ TEST_P(KernelProcesses, what_exec_says_comes_back_exactly) {
               Errc::access_denied);
     co_return;
   });
+}
+
+/// 0 when a program that must lose groups which nobody may take away is refused, and one that is to
+/// stay what it is runs. In a child process, which gives up its own rights for that.
+int check_groups(LoopOptions options) {
+  constexpr gid_t k_group = 65'534;
+  const gid_t more = 1'234;
+  if (::setgroups(1, &more) != 0) return 1;
+  if (::setresgid(k_group, k_group, more) != 0) return 2;  // `more` may still be taken on.
+  if (::setresuid(k_group, k_group, k_group) != 0) return 3;
+  int outcome = 0;
+  Loop at(std::move(options));
+  at.run([](int* out, gid_t own, gid_t other) -> Task<> {
+      auto refused = Process::spawn({.program = "true", .gid = other});
+      if (refused) *out = 4;
+      else if (refused.error().message() != "setgroups true: Operation not permitted") *out = 5;
+      auto stays = Process::spawn({.program = "true", .uid = own, .gid = own});
+      if (!stays) *out = 6;
+      else if (!(co_await stays->wait().or_throw()).success()) *out = 7;
+    }(&outcome, k_group, more)).or_throw();
+  return outcome;
+}
+
+TEST_P(KernelProcesses, groups_that_cannot_be_dropped_are_an_error_unless_nothing_changes) {
+  if (::geteuid() != 0) return;  // Whoever has no rights has none to give up.
+  EXPECT_EQ(in_child([this] { return check_groups(loop_options()); }), 0);
 }
 
 TEST_P(KernelProcesses, environment_directory_and_arguments_arrive) {

@@ -15,6 +15,7 @@
 
 #include "rondo/base/log.hpp"
 #include "rondo/core/offload.hpp"
+#include "rondo/net/resolve.hpp"
 #include "several_loops.hpp"
 
 namespace rondo::testing {
@@ -51,6 +52,21 @@ TEST_P(Runtimes, each_loop_has_a_thread_of_its_own_and_main_is_on_the_callers) {
   EXPECT_EQ(ids->size(), 3u);
   EXPECT_TRUE(ids->contains(caller));
   EXPECT_EQ(*runtime.run([]() -> Task<int> { co_return 2; }()), 2) << "it can be called again";
+}
+
+TEST_P(Runtimes, loops_that_come_go_and_resolve_names_at_once_do_not_disturb_each_other) {
+  for (int round = 0; round < 20; ++round) {
+    Runtime runtime(runtime_options(3));
+    Count found;
+    runtime.start_everywhere([&]() -> Task<> {
+      for (int i = 0; i < 5; ++i) {
+        const auto addresses = co_await net::resolve("localhost", 80);
+        if (addresses.has_value() && !addresses->empty()) found.add();
+      }
+    });
+    EXPECT_TRUE(runtime.run().has_value());
+    EXPECT_EQ(int(found), 15);
+  }
 }
 
 TEST_P(Runtimes, no_number_means_one_loop_for_each_usable_cpu) {

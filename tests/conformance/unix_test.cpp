@@ -112,6 +112,33 @@ TEST_P(UnixSockets, the_peer_of_a_stream_is_known_by_its_credentials) {
   });
 }
 
+TEST_P(UnixSockets, a_connect_waits_while_the_listeners_backlog_is_full) {
+  if (is_sim()) return;  // There a backlog that is full refuses.
+  run([]() -> Task<> {
+    const std::string name = unused_name();
+    auto listener = unix_stream::listen({.path = name, .backlog = 1}).or_throw();
+    std::vector<UniqueFd> before;
+    const net::Endpoint where = net::Endpoint::unix_path(name).or_throw();
+    const auto* address = reinterpret_cast<const sockaddr*>(where.address().storage);
+    while (true) {
+      UniqueFd next(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+      if (::connect(next.get(), address, where.address().size) != 0) break;
+      before.push_back(std::move(next));
+    }
+    EXPECT_EQ(errno, EAGAIN);
+    EXPECT_EQ((co_await with_timeout(5ms, unix_stream::connect(name))).error().code(),
+              Errc::timed_out);
+    const auto take = [](net::Listener& from, std::size_t others) -> Task<net::Stream> {
+      co_await sleep_for(5ms);
+      for (; others > 0; --others) (void)(co_await from.accept()).or_throw();
+      co_return (co_await from.accept()).or_throw();
+    };
+    auto [connected, last] =
+        co_await when_all(unix_stream::connect(name), take(listener, before.size()));
+    EXPECT_TRUE(connected.has_value());
+  });
+}
+
 // ---- Descriptors
 
 int count_open() {
@@ -264,6 +291,36 @@ TEST_P(Passing, those_that_nobody_asks_for_are_closed_by_the_kernel) {
     EXPECT_EQ((co_await far.read_line().or_throw()).text(), "plain\n");
     auto ended = co_await with_timeout(1ms, far.read());
     EXPECT_FALSE(ended.has_value());
+  });
+}
+
+TEST_P(Passing, a_reader_gets_the_bytes_behind_those_that_descriptors_came_with) {
+  if (is_sim()) return;
+  with_pair([](net::Stream& near, net::Stream& far) -> Task<> {
+    UniqueFd file(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    (co_await near.write_all("one\n")).or_throw();
+    EXPECT_EQ((co_await far.read_line().or_throw()).text(), "one\n");
+    // All of it is there before the reader looks: one read ends behind the descriptor's bytes.
+    char text[] = "two\n";
+    iovec slice{text, 4};
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control{};
+    msghdr message{};
+    message.msg_iov = &slice;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    cmsghdr* rights = CMSG_FIRSTHDR(&message);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(int));
+    const int number = file.get();
+    std::memcpy(CMSG_DATA(rights), &number, sizeof number);
+    EXPECT_EQ(::sendmsg(near.descriptor(), &message, 0), 4);
+    EXPECT_EQ(::send(near.descriptor(), "three\n", 6, 0), 6);
+    for (const char* line : {"two\n", "three\n"}) {
+      auto got = co_await with_timeout(10s, far.read_line());
+      EXPECT_EQ(got ? got->text() : "nothing", line);
+    }
   });
 }
 

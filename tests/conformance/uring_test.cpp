@@ -2,12 +2,7 @@
 // What only the uring driver has: generations, overflow, refusal by a sandbox.
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -19,9 +14,13 @@
 #include "rondo/base/error.hpp"
 #include "rondo/base/log.hpp"
 #include "rondo/io/socket_ops.hpp"
+#include "sandbox.hpp"
 
 namespace rondo::io::testing {
 namespace {
+
+using rondo::testing::in_child;
+using rondo::testing::refuse;
 
 using UringTest = DriverTest;
 
@@ -92,18 +91,6 @@ INSTANTIATE_TEST_SUITE_P(Drivers, UringTest, ::testing::Values("uring"),
 
 // --- refusal: in a child, because a sandbox cannot be left ---
 
-void refuse(long call, unsigned error) {
-  const sock_filter code[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(call), 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog program{.len = std::size(code), .filter = const_cast<sock_filter*>(code)};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) std::_Exit(100);
-  if (::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) std::_Exit(101);
-}
-
 int lines_logged = 0;
 
 /// 0 when `best` logs one line and falls back, and `uring` throws.
@@ -117,15 +104,6 @@ int check_fallback() {
     return 0;
   }
   return 3;
-}
-
-template <class F>
-int in_child(F&& body) {
-  const pid_t child = ::fork();
-  if (child == 0) std::_Exit(body());
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
 TEST(UringRefused, a_sandbox_without_io_uring_costs_one_log_line_and_yields_epoll) {
@@ -149,6 +127,16 @@ TEST(UringRefused, enomem_is_retried_with_smaller_rings_and_then_yields_epoll) {
               return make_driver({})->probe().name == "epoll" ? 0 : 1;
             }),
             0);
+}
+
+TEST(UringEntries, beyond_what_the_kernel_takes_the_bound_is_taken) {
+  const auto entries = [](std::uint32_t asked) {
+    return make_named("uring", {.ring_entries = asked, .buffer_count = 16})->probe().features;
+  };
+  EXPECT_NE(entries(0).find("io_uring, 4 entries"), std::string::npos);
+  EXPECT_NE(entries(8'192).find("io_uring, 8192 entries"), std::string::npos)
+      << "sixteen times as many completions are more than the kernel takes";
+  EXPECT_NE(entries(0xFFFF'FFFF).find("io_uring, 32768 entries"), std::string::npos);
 }
 
 TEST(UringFeatures, the_level_of_linux_6_1_masks_what_came_later) {

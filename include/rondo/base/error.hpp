@@ -69,6 +69,7 @@ enum class Errc : std::int32_t {
   failed,            ///< a child ended with an exception, which its scope carries
   truncated,         ///< the connection ended without the word that ends it: bytes may be missing
   untrusted,         ///< the peer's certificate is not signed by anybody believed, or not for it
+  abandoned,         ///< nobody will answer: a Promise, a sender or a Resume died unset
 };
 
 /// One lowercase phrase for a code: "timed out"; for the kernel's numbers its own text.

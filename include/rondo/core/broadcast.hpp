@@ -36,7 +36,7 @@ enum class OnLag : std::uint8_t {
 
 /// What a subscriber receives: an item, or nothing when all is over.
 template <class T>
-struct Received {
+struct BroadcastItem {
   std::optional<T> item;
   std::uint64_t lagged = 0;  ///< items missed directly before this one
 
@@ -81,7 +81,8 @@ class Broadcast {
   /// - **Errors** closed. **Cancel** nobody got the item. **Lifetime** the broadcast outlives it.
   /// - **Concurrency** any number of senders, first in first out. **Thread** the loop's.
   auto send(T item) { return Send(*this, std::move(item)); }
-  /// Sends if that needs no waiting; false when it does, or when closed.
+  /// Sends if that needs no waiting, as OnLag says: with `report` only a closed one says false,
+  /// with `wait` a full one too.
   bool try_send(T item) {
     if (closed_ || !has_room()) return false;
     publish(std::move(item));
@@ -189,8 +190,8 @@ class Broadcast {
   std::uint64_t begin_ = 0;  ///< number of the oldest item that is kept
   std::uint64_t end_ = 0;    ///< number of the next one
   std::size_t subscribers_ = 0;
-  IntrusiveList<detail::ListedWaiter> senders_;
-  IntrusiveList<detail::ListedWaiter> receivers_;
+  detail::WaiterList senders_;
+  detail::WaiterList receivers_;
   std::uint64_t sent_ = 0;
   std::uint64_t lagged_ = 0;
   OnLag on_lag_;
@@ -212,7 +213,7 @@ class [[nodiscard("keep it: it gets what is sent while it lives")]] Broadcast<T>
       if (from.readable()) return detail::wake(*this);
       park_in(from.of_->receivers_);
     }
-    Received<T> await_resume() { return from.take(); }
+    BroadcastItem<T> await_resume() { return from.take(); }
   };
   struct [[nodiscard("co_await it")]] Receive {
     Subscription& from;
@@ -246,7 +247,7 @@ class [[nodiscard("keep it: it gets what is sent while it lives")]] Broadcast<T>
   ///   outlives the wait. **Concurrency** one awaiter for each. **Thread** the loop's.
   auto receive() noexcept { return Receive{*this}; }
   /// The next item if there is one now.
-  Received<T> try_receive() { return of_->end_ == next_ ? Received<T>{} : take(); }
+  BroadcastItem<T> try_receive() { return of_->end_ == next_ ? BroadcastItem<T>{} : take(); }
   /// Items that are kept for it.
   std::size_t size() const noexcept {
     const std::uint64_t from = next_ < of_->begin_ ? of_->begin_ : next_;
@@ -258,8 +259,9 @@ class [[nodiscard("keep it: it gets what is sent while it lives")]] Broadcast<T>
   explicit Subscription(Broadcast& of) noexcept : of_(&of), next_(of.end_) { ++of.subscribers_; }
 
   bool readable() const noexcept { return next_ != of_->end_ || of_->closed_; }
-  Received<T> take() {
-    Received<T> got;
+  BroadcastItem<T> take() {
+    BroadcastItem<T> got;
+    of_->receivers_.assert_here();  // Where who sends looks.
     if (next_ == of_->end_) return got;
     if (next_ < of_->begin_) {
       got.lagged = of_->begin_ - next_;

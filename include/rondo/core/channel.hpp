@@ -62,8 +62,17 @@ class Channel {
   /// - **Cancel** the item was not sent and is destroyed. **Lifetime** the channel outlives it.
   /// - **Concurrency** any number of senders, first in first out. **Thread** the loop's.
   auto send(T item) { return Send(*this, std::move(item)); }
-  /// Puts an item in if that needs no waiting; false when full or closed. Never drops or closes.
+  /// Puts an item in if there is room, whatever OnFull says: false when full or closed. Never drops
+  /// or closes.
   bool try_send(T item) { return !closed_ && accept(item); }
+  /// Puts an item in without ever waiting; when full as OnFull says, with `wait` as `reject`. For
+  /// who must not be held up by a slow receiver.
+  /// Errors: closed (also by this very call, with OnFull::close); would_exceed: it was not taken.
+  Result<> push(T item) {
+    const Errc outcome = put(item).value_or(Errc::would_exceed);
+    if (outcome == Errc{0}) return {};
+    return Error(outcome, "push");
+  }
 
   /// Takes the oldest item.
   /// - **Completes** when there is one. **Returns** it; nullopt when closed and empty.
@@ -123,16 +132,15 @@ class Channel {
   struct SendAwaiter : detail::ListedWaiter {
     Channel& channel;
     std::optional<T> item;
-    bool sent = false;
-    Errc why = Errc::closed;
+    Errc outcome = Errc::closed;  ///< what a woken one finds unless its item was taken
     SendAwaiter(Channel& c, T&& i, detail::PromiseBase& parent) : channel(c), item(std::move(i)) {
       frame = &parent;
     }
     /// Sent, dropped or refused without waiting.
     bool settle() {
-      if (channel.closed_) return true;
-      sent = channel.accept(*item);
-      return sent || channel.refuse(*this);
+      const std::optional<Errc> now = channel.put(*item);
+      if (now) outcome = *now;
+      return now.has_value();
     }
     bool await_ready() {
       if (detail::cancelled(*this) || !detail::spend_await()) return false;
@@ -144,8 +152,8 @@ class Channel {
       park_in(channel.senders_);
     }
     Result<> await_resume() {
-      if (sent) return {};
-      return Error(why, "send");
+      if (outcome == Errc{0}) return {};
+      return Error(outcome, "send");
     }
   };
   struct [[nodiscard("co_await it")]] Send : detail::OperationAwaitable<Send> {
@@ -158,7 +166,7 @@ class Channel {
   };
 
   bool readable() const noexcept { return size_ > 0 || !senders_.empty() || closed_; }
-  void push(T&& item) {
+  void append(T&& item) {
     detail::construct_at(ring_[(head_ + size_) % capacity_].item(), std::move(item));
     ++size_;
   }
@@ -176,38 +184,42 @@ class Channel {
       receiver->item.emplace(std::move(item));
       detail::wake(*receiver);
     } else if (size_ < capacity_) {
-      push(std::move(item));
+      append(std::move(item));
     } else {
       return false;
     }
     ++sent_;
     return true;
   }
-  /// Full: true when the sender has its answer, false when it has to wait.
-  bool refuse(SendAwaiter& sender) {
+  /// What becomes of an item that is sent: Errc{0} when it was taken or dropped, the error when it
+  /// was not, nothing when it has to wait.
+  std::optional<Errc> put(T& item) {
+    if (closed_) return Errc::closed;
+    if (accept(item)) return Errc{0};
     switch (on_full_) {
-      case OnFull::wait: return false;
-      case OnFull::reject: sender.why = Errc::would_exceed; return true;
-      case OnFull::close: close(); return true;
-      case OnFull::drop_oldest:
-        ++dropped_;
-        if (capacity_ > 0) {
-          static_cast<void>(pop());
-          push(std::move(*sender.item));
-          ++sent_;
-        }
-        return sender.sent = true;
-      case OnFull::drop_newest: ++dropped_; return sender.sent = true;
+      case OnFull::wait: return std::nullopt;
+      case OnFull::reject: return Errc::would_exceed;
+      case OnFull::close: close(); return Errc::closed;
+      case OnFull::drop_newest: ++dropped_; return Errc{0};
+      case OnFull::drop_oldest: drop_oldest_for(item); return Errc{0};
     }
-    return true;
+    return std::nullopt;
+  }
+  void drop_oldest_for(T& item) {
+    ++dropped_;
+    if (capacity_ == 0) return;  // There is no older one.
+    static_cast<void>(pop());
+    append(std::move(item));
+    ++sent_;
   }
   void take(std::optional<T>& item) {
+    receivers_.assert_here();  // Where who sends looks.
     if (size_ > 0) item.emplace(pop());
     auto* sender = static_cast<SendAwaiter*>(senders_.pop_front());
     if (!sender) return;
-    if (item) push(std::move(*sender->item));
+    if (item) append(std::move(*sender->item));
     else item.emplace(std::move(*sender->item));
-    sender->sent = true;
+    sender->outcome = Errc{0};
     ++sent_;
     detail::wake(*sender);
   }
@@ -216,8 +228,8 @@ class Channel {
   std::size_t capacity_;
   std::size_t head_ = 0;
   std::size_t size_ = 0;
-  IntrusiveList<detail::ListedWaiter> senders_;
-  IntrusiveList<detail::ListedWaiter> receivers_;
+  detail::WaiterList senders_;
+  detail::WaiterList receivers_;
   std::uint64_t sent_ = 0;
   std::uint64_t dropped_ = 0;
   OnFull on_full_;

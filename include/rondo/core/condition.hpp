@@ -130,7 +130,7 @@ class Condition {
     notify_one();
   }
 
-  IntrusiveList<detail::ListedWaiter> waiters_;
+  detail::WaiterList waiters_;
   std::uint64_t notified_ = 0;
   std::uint64_t passed_on_ = 0;
 };

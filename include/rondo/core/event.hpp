@@ -21,17 +21,61 @@ namespace rondo {
 
 namespace detail {
 
+class WaiterList;
+
 /// A waiter in a list of its kind: what events, locks and channels queue.
 struct ListedWaiter : Waiter, ListLink {
   /// Parks in `list`; a cancel unlinks and strikes.
-  void park_in(IntrusiveList<ListedWaiter>& list) noexcept {
-    list.push_back(*this);
-    park(*this, [](Waiter& waiter) noexcept {
-      static_cast<ListedWaiter&>(waiter).unlink();
-      strike(waiter);
-    });
-  }
+  void park_in(WaiterList& list) noexcept;
 };
+
+/// Those who wait in an event, a lock, a channel, first in first out. It belongs to the loop on
+/// whose thread it is first used while a loop runs there; debug builds check that it stays so.
+class WaiterList {
+ public:
+  WaiterList() = default;
+  WaiterList(const WaiterList&) = delete;
+  WaiterList& operator=(const WaiterList&) = delete;
+  ~WaiterList() {
+    RONDO_ASSERT(list_.empty(),
+                 "an event, lock or channel was destroyed while a task waits in it: declare it "
+                 "above the scope of the tasks that use it, or end these tasks first");
+  }
+
+  bool empty() const noexcept { return list_.empty(); }
+  std::size_t count() const noexcept { return list_.count(); }
+  ListedWaiter& front() noexcept { return list_.front(); }
+  ListedWaiter* first() noexcept { return list_.first(); }
+  void push_back(ListedWaiter& waiter) noexcept {
+    assert_here();
+    list_.push_back(waiter);
+  }
+  ListedWaiter* pop_front() noexcept {
+    assert_here();
+    return list_.pop_front();
+  }
+  /// Free in release builds.
+  void assert_here() noexcept {
+#ifndef NDEBUG
+    if (!home_ && t_core) home_ = this_thread_tag();
+    RONDO_ASSERT(!home_ || home_ == this_thread_tag(),
+                 "an event, lock or channel was used on two threads: it belongs to the tasks of "
+                 "one loop; between threads use post(), a Promise, a ThreadChannel or on()");
+#endif
+  }
+
+ private:
+  IntrusiveList<ListedWaiter> list_;
+  const void* home_ = nullptr;  ///< in release builds too: both kinds are linked together
+};
+
+inline void ListedWaiter::park_in(WaiterList& list) noexcept {
+  list.push_back(*this);
+  park(*this, [](Waiter& waiter) noexcept {
+    static_cast<ListedWaiter&>(waiter).unlink();
+    strike(waiter);
+  });
+}
 
 }  // namespace detail
 
@@ -84,7 +128,7 @@ class Event {
   EventStatistics statistics() const noexcept { return {set_, waiters_.count(), wakes_}; }
 
  private:
-  IntrusiveList<detail::ListedWaiter> waiters_;
+  detail::WaiterList waiters_;
   std::uint64_t wakes_ = 0;
   bool set_ = false;
 };

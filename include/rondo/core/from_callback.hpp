@@ -12,7 +12,7 @@
 //
 // The call may come at once, later, from another thread, after the task was cancelled and after
 // the loop has ended; the last two are dropped. Called twice it asserts. Never called: when the
-// last copy of `resume` dies the await yields `broken`; a copy that is kept for ever waits for
+// last copy of `resume` dies the await yields `abandoned`; a copy that is kept for ever waits for
 // ever, until cancelled. Lifetime trap: after a cancel the other side may still hold `resume`
 // (which owns all it needs) but not what the starting function captured by reference.
 // Thread rule: calling a Resume any thread; everything else the loop's.
@@ -35,7 +35,7 @@ namespace rondo {
 namespace detail {
 
 /// What the copies of a Resume and the one that awaits share.
-/// States: open -> set (by the first call, or broken by the last copy) -> delivered on the loop.
+/// States: open -> set (by the first call, or abandoned by the last copy) -> delivered on the loop.
 template <class T>
 struct ResumeState : Ready {
   explicit ResumeState(LoopRef at) noexcept : loop(std::move(at)) {
@@ -51,7 +51,8 @@ struct ResumeState : Ready {
     copies.fetch_add(1, std::memory_order_relaxed);
   }
   void drop_copy() noexcept {
-    if (copies.fetch_sub(1, std::memory_order_acq_rel) == 1) give(Error(Errc::broken, "resume"));
+    if (copies.fetch_sub(1, std::memory_order_acq_rel) == 1)
+      give(Error(Errc::abandoned, "resume"));
     drop();
   }
   /// The first one counts; false for any other.
@@ -160,8 +161,8 @@ struct [[nodiscard("co_await it")]] FromCallback : OperationAwaitable<FromCallba
 
 /// Calls `begin(Resume<T>)`, which starts something that will call back, and waits for the call.
 /// - **Completes** after the call, in a turn of its own. **Returns** what it was called with.
-/// - **Errors** what it was called with; broken when every copy died without a call. An exception
-///   of `begin` is rethrown.
+/// - **Errors** what it was called with; abandoned when every copy died without a call. An
+///   exception of `begin` is rethrown.
 /// - **Cancel** ends the wait at once; a call that comes later is dropped. What `begin` started is
 ///   not stopped: do it in a destructor or `finally` around.
 /// - **Lifetime** `begin` lives while the task waits, Resume by itself. **Concurrency** any number.

@@ -5,10 +5,10 @@
 //   std::thread([p = std::move(promise)]() mutable { p.set(42); }).detach();
 //   Result<int> n = co_await future;
 //
-// Set once; a Promise that dies unset gives its Future `Errc::broken`. The Future is awaited on
+// Set once; a Promise that dies unset gives its Future `Errc::abandoned`. The Future is awaited on
 // the loop that made the pair, by one task.
-// Lifetime: either half may die first; the loop must be alive when set() (or the Promise's
-// destructor) begins.
+// Lifetime: either half may die first, and a Promise may outlive the loop: what is set then goes
+// nowhere.
 // Thread rule: Promise::set and its destructor on any thread; everything else the loop's.
 #pragma once
 
@@ -19,6 +19,7 @@
 
 #include "rondo/base/result.hpp"
 #include "rondo/core/loop.hpp"
+#include "rondo/core/loop_ref.hpp"
 
 namespace rondo {
 
@@ -27,13 +28,13 @@ namespace detail {
 /// What both halves share. States: waiting -> set (posted to the loop) -> delivered on the loop.
 template <class T>
 struct PromiseState : Ready {
-  explicit PromiseState(Loop& at) noexcept : loop(at) {
+  explicit PromiseState(LoopRef at) noexcept : loop(std::move(at)) {
     run = [](Ready& entry) { static_cast<PromiseState&>(entry).deliver(); };
   }
   void set(Lifted<T>&& result) {
     value.emplace(std::move(result));
     refs.fetch_add(1, std::memory_order_relaxed);  // The posted entry holds on to the state.
-    loop.post_entry(*this);
+    if (!loop.deliver_entry(*this)) drop();        // The loop has ended: nobody waits.
   }
   void deliver() {
     delivered = true;
@@ -44,7 +45,7 @@ struct PromiseState : Ready {
     if (refs.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
-  Loop& loop;
+  LoopRef loop;
   std::optional<Lifted<T>> value;  ///< written before the post, read after it was delivered
   Waiter* waiter = nullptr;
   bool delivered = false;
@@ -89,7 +90,7 @@ class Promise {
     return *this;
   }
   ~Promise() {
-    if (state_) set(Error(Errc::broken, "promise"));
+    if (state_) set(Error(Errc::abandoned, "promise"));
   }
 
   /// Gives the result; the Future's task is woken on its loop. Once.
@@ -125,7 +126,7 @@ class [[nodiscard("co_await it")]] Future : public detail::HandleAwaitable<Futur
 
   /// Waits for the result: `co_await future`, once.
   /// - **Completes** after set() was delivered to the loop. **Returns** the result.
-  /// - **Errors** what was set; broken when the Promise died unset.
+  /// - **Errors** what was set; abandoned when the Promise died unset.
   /// - **Cancel** stops waiting; awaiting again is allowed. **Lifetime** the Future outlives it.
   /// - **Concurrency** one awaiter. **Thread** the loop's.
   detail::FutureAwaiter<T> awaiter(detail::PromiseBase& parent) & noexcept {
@@ -148,7 +149,7 @@ struct PromisePair {
 /// A pair bound to the loop that runs on this thread.
 template <class T>
 PromisePair<T> make_promise() {
-  auto* state = new detail::PromiseState<T>(Loop::current());
+  auto* state = new detail::PromiseState<T>(Loop::current().ref());
   return {Promise<T>(*state), Future<T>(*state)};
 }
 

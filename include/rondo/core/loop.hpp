@@ -54,6 +54,8 @@ class LoopService {
   virtual ~LoopService() = default;
   /// Asked before the loop ends: false while something of it is still in flight.
   virtual bool drained() const noexcept { return true; }
+  /// True while it has collected output that leaves in the next prepare phase.
+  virtual bool holds_output() const noexcept { return false; }
 };
 
 }  // namespace detail
@@ -128,7 +130,7 @@ class Loop : private detail::LoopCore {
   /// Errors: not_supported under simulation, whose time no host can wait for.
   Result<int> pollable_fd();
   /// How long a host that polls without a descriptor may sleep before the next poll(): zero when
-  /// something is ready, Duration::max() when no timer is armed.
+  /// something is ready or output is corked, Duration::max() when no timer is armed.
   Duration poll_timeout() noexcept;
 
   /// Runs `f` in the ready phase of this or the next iteration, after what is queued already.
@@ -276,6 +278,7 @@ class Loop : private detail::LoopCore {
   std::string describe_tasks();
 
   struct Entered;  ///< makes this loop the thread's current one for a block
+  struct Turning;
 
  private:
   /// Whether an iteration may wait in its poll phase.
@@ -285,6 +288,8 @@ class Loop : private detail::LoopCore {
   bool may_block(Block block) const noexcept;
   bool keeps_running() const noexcept;
   bool in_flight() const noexcept;
+  bool holds_output() const noexcept;
+  bool rests() const noexcept;
   void run_timers();
   void run_pending();
   void take_posted();
@@ -321,6 +326,7 @@ class Loop : private detail::LoopCore {
   }
 
  private:
+  friend LoopRef;
   struct ServiceNode;
 
   const void* const thread_ = detail::this_thread_tag();
@@ -361,6 +367,20 @@ struct Loop::Entered {
   Entered(const Entered&) = delete;
   ~Entered() { detail::t_core = before; }
   detail::LoopCore* before;
+};
+
+namespace detail {
+/// A loop is turned by its thread, not by a task that runs there.
+inline void assert_no_task_runs(const LoopCore* at) noexcept {
+  RONDO_ASSERT(!at || !at->running,
+               "run() inside of a running task: nothing else of its loop could run meanwhile; "
+               "co_await the task, start it in a Scope, or run it on another loop by on()");
+}
+}  // namespace detail
+
+/// Entered to be turned.
+struct Loop::Turning : Entered {
+  explicit Turning(Loop& loop) noexcept : Entered(loop) { detail::assert_no_task_runs(before); }
 };
 
 inline Loop& Loop::current() noexcept {
@@ -435,6 +455,7 @@ struct Branch : Chain {
     if (above) locals = above->locals;
     ended = when_ended;
     task_frame = std::move(task).release();
+    RONDO_ASSERT(task_frame, k_empty_task);
     promise().owner = &task_frame;
     begin(*this, promise());
   }
@@ -512,7 +533,7 @@ MainTask<T> Loop::start(Task<T> main) {
 
 template <class T>
 Lifted<T> Loop::run(Task<T> main) {
-  Entered entered(*this);
+  Turning turning(*this);
   MainTask<T> task(*this, std::move(main));
   while (!task.done()) iterate(Block::always);
   return task.take();

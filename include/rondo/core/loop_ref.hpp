@@ -75,6 +75,10 @@ class LoopRef {
   }
   /// Queues an entry that the caller owns; it must live until it has run. False: not taken.
   [[nodiscard("false: it was not posted")]] bool post_entry(detail::Ready& entry) const noexcept;
+  /// The same, but taken also while the loop's end is under way, on its own thread: what its
+  /// services settle then is still delivered.
+  [[nodiscard("false: it was not posted")]] bool deliver_entry(
+      detail::Ready& entry) const noexcept;
 
   /// Loop::request_stop; nothing happens when the loop has ended.
   void request_stop() const noexcept;

@@ -181,12 +181,14 @@ Task<Lifted<T>> stand_in(LoopRef target, F function, A... args) {
 /// - **Thread** a loop's; `target` may be the same loop.
 template <class F, class... A>
 auto on(const LoopRef& target, F&& f, A&&... args) {
+  detail::check_callable<std::decay_t<F>, A...>();
   return detail::On<detail::StartedValue<F, A...>, std::decay_t<F>, std::decay_t<A>...>(
       target, std::forward<F>(f), std::forward<A>(args)...);
 }
 
 template <class F, class... A>
 auto Scope::start_on(const LoopRef& target, F&& f, A&&... args) {
+  detail::check_callable<std::decay_t<F>, A...>();
   using T = detail::StartedValue<F, A...>;
   return start(&detail::stand_in<T, std::decay_t<F>, std::decay_t<A>...>, target,
                std::decay_t<F>(std::forward<F>(f)), std::decay_t<A>(std::forward<A>(args))...);

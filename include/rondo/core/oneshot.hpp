@@ -3,7 +3,7 @@
 //
 //   auto [sender, receiver] = make_oneshot<Answer>();
 //   requests.try_send({question, std::move(sender)});     // the other task: sender.set(answer)
-//   Result<Answer> answer = co_await receiver;            // broken: the sender died unset
+//   Result<Answer> answer = co_await receiver;         // abandoned: the sender died unset
 //
 // No atomics, no post, memory from the frame pool: a fifth of a Promise's cost. Use a Promise
 // when a callback on another thread, or a task of another loop, sets the value.
@@ -53,6 +53,7 @@ struct OneshotState {
 
 template <class T>
 struct OneshotAwaiter : Waiter {
+  static constexpr bool k_withdraws = true;  // core/select.hpp
   OneshotState<T>& state;
   OneshotAwaiter(OneshotState<T>& s, PromiseBase& parent) noexcept : state(s) { frame = &parent; }
   bool await_ready() const noexcept {
@@ -89,7 +90,7 @@ class [[nodiscard("keep it, and set() it: unset, the receiver gets broken")]] On
     return *this;
   }
   ~OneshotSender() {
-    if (state_) finish(Error(Errc::broken, "oneshot"));
+    if (state_) finish(Error(Errc::abandoned, "oneshot"));
   }
 
   /// Gives the value; the task that awaits it is woken. Once. False when nobody can receive it.
@@ -145,7 +146,7 @@ class [[nodiscard("co_await it")]] OneshotReceiver
 
   /// Waits for the value: `co_await receiver`, once.
   /// - **Completes** when it was set or the sender has died. **Returns** the value.
-  /// - **Errors** what was set; broken when the sender died unset.
+  /// - **Errors** what was set; abandoned when the sender died unset.
   /// - **Cancel** stops waiting; awaiting again is allowed. **Lifetime** the receiver outlives it.
   /// - **Concurrency** one awaiter. **Thread** the loop's.
   detail::OneshotAwaiter<T> awaiter(detail::PromiseBase& parent) & noexcept {

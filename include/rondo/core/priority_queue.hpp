@@ -73,8 +73,16 @@ class PriorityQueue {
   /// - **Cancel** the item was not sent and is destroyed. **Lifetime** the queue outlives it.
   /// - **Concurrency** any number of senders, first in first out. **Thread** the loop's.
   auto send(T item) { return Send(*this, std::move(item)); }
-  /// Puts an item in if that needs no waiting; false when full or closed. Never drops or closes.
+  /// Puts an item in if there is room, whatever OnFull says: false when full or closed. Never drops
+  /// or closes.
   bool try_send(T item) { return !closed_ && accept(item); }
+  /// Puts an item in without ever waiting; when full as OnFull says, with `wait` as `reject`.
+  /// Errors: closed (also by this very call, with OnFull::close); would_exceed: it was not taken.
+  Result<> push(T item) {
+    const Errc outcome = put(item).value_or(Errc::would_exceed);
+    if (outcome == Errc{0}) return {};
+    return Error(outcome, "push");
+  }
 
   /// Takes the most urgent item.
   /// - **Completes** when there is one. **Returns** it; nullopt when closed and empty.
@@ -138,17 +146,16 @@ class PriorityQueue {
   struct SendAwaiter : detail::ListedWaiter {
     PriorityQueue& queue;
     std::optional<T> item;
-    bool sent = false;
-    Errc why = Errc::closed;
+    Errc outcome = Errc::closed;  ///< what a woken one finds unless its item was taken
     SendAwaiter(PriorityQueue& q, T&& i, detail::PromiseBase& parent)
         : queue(q), item(std::move(i)) {
       frame = &parent;
     }
     /// Sent, dropped or refused without waiting.
     bool settle() {
-      if (queue.closed_) return true;
-      sent = queue.accept(*item);
-      return sent || queue.refuse(*this);
+      const std::optional<Errc> now = queue.put(*item);
+      if (now) outcome = *now;
+      return now.has_value();
     }
     bool await_ready() {
       if (detail::cancelled(*this) || !detail::spend_await()) return false;
@@ -160,8 +167,8 @@ class PriorityQueue {
       park_in(queue.senders_);
     }
     Result<> await_resume() {
-      if (sent) return {};
-      return Error(why, "send");
+      if (outcome == Errc{0}) return {};
+      return Error(outcome, "send");
     }
   };
   struct [[nodiscard("co_await it")]] Send : detail::OperationAwaitable<Send> {
@@ -183,33 +190,29 @@ class PriorityQueue {
       receiver->item.emplace(std::move(item));  // It waits, so nothing more urgent is in.
       detail::wake(*receiver);
     } else if (size_ < capacity_) {
-      push(std::move(item));
+      insert(std::move(item));
     } else {
       return false;
     }
     ++sent_;
     return true;
   }
-  /// Full: true when the sender has its answer, false when it has to wait.
-  bool refuse(SendAwaiter& sender) {
+  /// What becomes of an item that is sent: Errc{0} when it was taken or dropped, the error when it
+  /// was not, nothing when it has to wait.
+  std::optional<Errc> put(T& item) {
+    if (closed_) return Errc::closed;
+    if (accept(item)) return Errc{0};
     switch (on_full_) {
-      case OnFull::wait:
-        return false;
-      case OnFull::reject:
-        sender.why = Errc::would_exceed;
-        return true;
-      case OnFull::close:
-        close();
-        return true;
+      case OnFull::wait: return std::nullopt;
+      case OnFull::reject: return Errc::would_exceed;
+      case OnFull::close: close(); return Errc::closed;
+      case OnFull::drop_newest: ++dropped_; return Errc{0};
       case OnFull::drop_oldest:
         ++dropped_;
-        replace_least_urgent(*sender.item);
-        return sender.sent = true;
-      case OnFull::drop_newest:
-        ++dropped_;
-        return sender.sent = true;
+        replace_least_urgent(item);
+        return Errc{0};
     }
-    return true;
+    return std::nullopt;
   }
   /// Puts `item` in for the least urgent one, unless that is `item` itself.
   void replace_least_urgent(T& item) {
@@ -219,7 +222,7 @@ class PriorityQueue {
     }
     if (before_(at(least)->item, item)) return;  // What is being sent is less urgent still.
     remove(least);
-    push(std::move(item));
+    insert(std::move(item));
     ++sent_;
   }
   /// Among equals the older one is dropped first.
@@ -228,7 +231,7 @@ class PriorityQueue {
     return !before_(a.item, b.item) && a.order < b.order;
   }
 
-  void push(T&& item) {
+  void insert(T&& item) {
     detail::construct_at(at(size_), std::move(item), order_++);
     rise(size_++);
   }
@@ -269,12 +272,13 @@ class PriorityQueue {
     }
   }
   void take(std::optional<T>& item) {
+    receivers_.assert_here();  // Where who sends looks.
     if (size_ == 0) return;
     item.emplace(pop());
     auto* sender = static_cast<SendAwaiter*>(senders_.pop_front());
     if (!sender) return;
-    push(std::move(*sender->item));
-    sender->sent = true;
+    insert(std::move(*sender->item));
+    sender->outcome = Errc{0};
     ++sent_;
     detail::wake(*sender);
   }
@@ -283,8 +287,8 @@ class PriorityQueue {
   std::size_t capacity_;
   std::size_t size_ = 0;
   [[no_unique_address]] Before before_;
-  IntrusiveList<detail::ListedWaiter> senders_;
-  IntrusiveList<detail::ListedWaiter> receivers_;
+  detail::WaiterList senders_;
+  detail::WaiterList receivers_;
   std::uint64_t order_ = 0;
   std::uint64_t sent_ = 0;
   std::uint64_t dropped_ = 0;

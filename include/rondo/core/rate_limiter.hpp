@@ -127,6 +127,7 @@ class RateLimiter : private detail::Timer {
   }
   bool take_now(std::uint64_t count) noexcept { return waiters_.empty() && take(now(), count); }
   bool take(std::int64_t at, std::uint64_t count) noexcept {
+    waiters_.assert_here();
     fill(at);
     if (credit_ < cost(count)) return false;
     credit_ -= cost(count);
@@ -149,7 +150,9 @@ class RateLimiter : private detail::Timer {
     auto* first = static_cast<Awaiter*>(waiters_.first());
     if (!first) return;
     // Rounded up: at the instant itself the credit is there, never before.
-    const Credit lacking = cost(first->count) - credit_;
+    const Credit needed = cost(first->count);
+    // It may be there already: statistics() fills the bucket while the timer is still on its way.
+    const Credit lacking = needed > credit_ ? needed - credit_ : 0;
     const Credit wait = (lacking + options_.tokens - 1) / options_.tokens;
     const Credit most = static_cast<Credit>(k_no_deadline.time_since_epoch().count() - filled_at_);
     deadline = filled_at_ + static_cast<std::int64_t>(wait < most ? wait : most);
@@ -162,7 +165,7 @@ class RateLimiter : private detail::Timer {
   Credit credit_ = 0;           ///< at that instant
   std::uint64_t acquired_ = 0;
   std::uint64_t refused_ = 0;
-  IntrusiveList<detail::ListedWaiter> waiters_;
+  detail::WaiterList waiters_;
 };
 
 }  // namespace rondo

@@ -176,6 +176,7 @@ class RwLock {
   bool fits(bool writes) const noexcept { return !writing_ && (!writes || readers_ == 0); }
   bool free_for(bool writes) const noexcept { return waiters_.empty() && fits(writes); }
   void take(bool writes) noexcept {
+    waiters_.assert_here();
     if (writes) {
       writing_ = true;
       ++write_locks_;
@@ -200,6 +201,7 @@ class RwLock {
   }
   /// Lets in from the head of the queue who may be in together.
   void admit() noexcept {
+    waiters_.assert_here();
     while (!waiters_.empty()) {
       auto& next = static_cast<Base&>(waiters_.front());
       if (!fits(next.writes)) return;
@@ -209,7 +211,7 @@ class RwLock {
     }
   }
 
-  IntrusiveList<detail::ListedWaiter> waiters_;
+  detail::WaiterList waiters_;
   std::size_t readers_ = 0;
   bool writing_ = false;
   std::uint64_t read_locks_ = 0;

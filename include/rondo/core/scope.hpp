@@ -192,6 +192,17 @@ struct Child : ChildBase {
   std::optional<NonVoid<T>> value;
 };
 
+/// Says what is wrong with a function that cannot be called with arguments that were kept for it.
+template <class Fn, class... A>
+consteval void check_callable() {
+  constexpr bool k_takes = std::is_invocable_v<Fn&, std::decay_t<A>&&...>;
+  static_assert(k_takes || !std::is_invocable_v<Fn&, A...>,
+                "f takes a reference, but the task is handed copies of its arguments: pass "
+                "std::ref(x) and see that x outlives the task, or let f take a value");
+  static_assert(k_takes || std::is_invocable_v<Fn&, A...>,
+                "f cannot be called with these arguments");
+}
+
 /// Parameters that own what they hold: their values need no copy beside the frame's own.
 template <class P>
 inline constexpr bool is_owning =
@@ -372,6 +383,7 @@ auto Scope::make_child(Named name, F&& f, A&&... args) {
   using Fn = std::decay_t<F>;
   static_assert(!detail::is_task<Fn>,
                 "start(f, args...): hand over the function and its arguments, not f(args...)");
+  detail::check_callable<Fn, A...>();
   using TaskT = std::invoke_result_t<Fn&, std::decay_t<A>&&...>;
   static_assert(detail::is_task<TaskT>, "start(f, args...): f returns a Task");
   using T = typename TaskT::value_type;
@@ -422,14 +434,25 @@ struct ScopeBracket : Waiter {
     scope.owner_ = frame->chain;
     scope.closer_ = this;
     scope.when_empty_ = &when_empty;
-    BodyTask task = function(scope);
-    scope.add(body);
     if (limit != k_no_deadline) scope.cancel_at(limit);
     park(*this, [](Waiter& waiter) noexcept {
       static_cast<ScopeBracket&>(waiter).scope.cancel_from_outside();
     });
-    body.back = this;
-    body.start(std::move(task), &body_ended, frame->chain);
+    // All set before the function runs: it may be a plain one that starts children, and these may
+    // end at once.
+    scope.add(body);
+    start_body();
+  }
+  void start_body() noexcept {
+    try {
+      BodyTask task = function(scope);
+      body.back = this;
+      body.start(std::move(task), &body_ended, frame->chain);
+    } catch (...) {  // There is no task: out of the function, or no memory for the frame.
+      body.how = End::exception;
+      scope.fail(std::current_exception(), body);
+      scope.remove(body);
+    }
   }
   static void body_ended(Chain& chain, End how) {
     auto& self = *static_cast<ScopeBracket*>(static_cast<Branch<T>&>(chain).back);

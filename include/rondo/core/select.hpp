@@ -19,6 +19,7 @@
 #include <exception>
 #include <optional>
 #include <tuple>
+#include <type_traits>
 #include <utility>
 
 #include "rondo/core/event.hpp"
@@ -212,16 +213,33 @@ struct [[nodiscard("co_await it")]] Select {
 
 }  // namespace detail
 
+namespace detail {
+
+/// How a case is held: a handle that is awaited where it stands (a Future, a JoinHandle) by
+/// reference when it is given so, to be selected again; everything else by value.
+template <class A>
+concept AwaitedInPlace = std::is_lvalue_reference_v<A> && requires(A a, PromiseBase& parent) {
+  a.awaiter(parent);
+};
+template <class A>
+using HeldCase = std::conditional_t<AwaitedInPlace<A>, A, std::remove_cvref_t<A>>;
+
+}  // namespace detail
+
 /// Waits for the first of several awaitables and takes exactly that one.
 /// - **Completes** when one has, and the others have been withdrawn (Tasks and kernel operations:
 ///   cancelled and ended). **Returns** Any: the winner's index and a tuple of optionals.
 /// - **Errors** in the values; an exception of a Task is rethrown when all have ended.
-/// - **Cancel** withdraws all of them; nothing was taken. **Lifetime** owns the awaitables.
+/// - **Cancel** withdraws all of them; nothing was taken. **Lifetime** owns the awaitables; handles
+///   that are given as lvalues (`select(future, sleep_for(1s))`) stay the caller's and outlive it:
+///   one that did not win is selected or awaited again.
 /// - **Concurrency** any number. **Thread** the loop's.
 template <class... A>
   requires(sizeof...(A) > 0)
-auto select(A... awaitables) {
-  return detail::Select<A...>{{std::move(awaitables)...}};
+auto select(A&&... awaitables) {
+  static_assert((std::is_constructible_v<detail::HeldCase<A>, A> && ...),
+                "select(std::move(x)): what cannot be copied and is no handle is handed over");
+  return detail::Select<detail::HeldCase<A>...>{{std::forward<A>(awaitables)...}};
 }
 
 }  // namespace rondo

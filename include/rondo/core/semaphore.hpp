@@ -45,7 +45,10 @@ class Semaphore {
     Semaphore* owner_;
   };
 
-  explicit Semaphore(std::size_t permits) noexcept : available_(permits) {}
+  /// `permits` tasks may be inside at once: at least 1 (asserted), as none is added later.
+  explicit Semaphore(std::size_t permits) noexcept : available_(permits) {
+    RONDO_ASSERT(permits > 0, "a Semaphore without a permit lets nobody in, ever: give it one");
+  }
   Semaphore(const Semaphore&) = delete;
   Semaphore& operator=(const Semaphore&) = delete;
 
@@ -107,6 +110,7 @@ class Semaphore {
   };
 
   void take() noexcept {
+    waiters_.assert_here();
     --available_;
     ++acquired_;
   }
@@ -121,7 +125,7 @@ class Semaphore {
     detail::wake(*next);
   }
 
-  IntrusiveList<detail::ListedWaiter> waiters_;
+  detail::WaiterList waiters_;
   std::size_t available_;
   std::uint64_t acquired_ = 0;
 };

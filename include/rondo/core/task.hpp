@@ -161,6 +161,10 @@ class ValuePromise<void> : public PromiseBase {
   }
 };
 
+inline constexpr const char* k_empty_task =
+    "this Task was awaited, started or moved from before: a Task runs once; call the function "
+    "again for another one";
+
 /// Counted, and in debug builds logged, unless a cancellation or an exception is on its way.
 void report_never_awaited(const PromiseBase& promise) noexcept;
 /// An exception that nobody gets: counted and, in debug builds, logged with the task's name and
@@ -208,6 +212,7 @@ class [[nodiscard("co_await it or start it in a Scope: else it never runs")]] Ta
   class Awaiter {
    public:
     Awaiter(void* frame, detail::PromiseBase& parent) noexcept : frame_(frame) {
+      RONDO_ASSERT(frame, detail::k_empty_task);
       detail::PromiseBase& child = promise();
       child.parent = &parent;
       child.chain = parent.chain;

@@ -104,7 +104,12 @@ class ThreadChannel {
   }
   ThreadChannel(const ThreadChannel&) = delete;
   ThreadChannel& operator=(const ThreadChannel&) = delete;
-  ~ThreadChannel() { delete[] ring_; }
+  ~ThreadChannel() {
+    RONDO_ASSERT(senders_.empty() && receivers_.empty(),
+                 "a ThreadChannel was destroyed while somebody waits in it: close() it and let "
+                 "them end first");
+    delete[] ring_;
+  }
 
   /// Puts an item in, from a task.
   /// - **Completes** when there is room; when full as OnFull says. **Returns** nothing.
@@ -135,10 +140,20 @@ class ThreadChannel {
     return receive_until(stop);
   }
 
-  /// Without waiting, from any thread. try_send: false when full or closed; never drops or closes.
+  // Without waiting, from any thread.
+
+  /// False when full or closed, whatever OnFull says: never drops or closes.
   bool try_send(T item) {
     const detail::ThreadGate::Lock lock(gate_);
     return !closed_ && accept(item);
+  }
+  /// When full as OnFull says, with `wait` as `reject`. Errors: closed (also by this very call,
+  /// with OnFull::close); would_exceed: it was not taken.
+  Result<> push(T item) {
+    const detail::ThreadGate::Lock lock(gate_);
+    const Errc outcome = put(item).value_or(Errc::would_exceed);
+    if (outcome == Errc{0}) return {};
+    return Error(outcome, "push");
   }
   std::optional<T> try_receive() {
     Receiver receiver;
@@ -160,12 +175,11 @@ class ThreadChannel {
  private:
   struct Sender : detail::GateWaiter {
     std::optional<T> item;
-    bool sent = false;
-    Errc why = Errc::closed;
+    Errc outcome = Errc::closed;  ///< what a woken one finds unless its item was taken
     explicit Sender(T&& i) : item(std::move(i)) {}
     Result<> result() const {
-      if (sent) return {};
-      return Error(why, "send");
+      if (outcome == Errc{0}) return {};
+      return Error(outcome, "send");
     }
   };
   struct Receiver : detail::GateWaiter {
@@ -232,7 +246,7 @@ class ThreadChannel {
     const detail::ThreadGate::Lock lock(gate_);
     if (!settle_send(sender)) {
       senders_.push_back(sender);
-      if (!gate_.sleep(sender, stop)) sender.why = Errc::stopping;
+      if (!gate_.sleep(sender, stop)) sender.outcome = Errc::stopping;
     }
     return sender.result();
   }
@@ -256,16 +270,16 @@ class ThreadChannel {
 
   /// Sent, dropped or refused without waiting.
   bool settle_send(Sender& sender) {
-    if (closed_) return true;
-    sender.sent = accept(*sender.item);
-    return sender.sent || refuse(sender);
+    const std::optional<Errc> now = put(*sender.item);
+    if (now) sender.outcome = *now;
+    return now.has_value();
   }
   bool settle_receive(Receiver& receiver) {
     if (size_ == 0) return closed_;
     receiver.item.emplace(pop());
     if (auto* sender = static_cast<Sender*>(senders_.pop_front())) {
-      push(std::move(*sender->item));
-      sender->sent = true;
+      append(std::move(*sender->item));
+      sender->outcome = Errc{0};
       ++sent_;
       gate_.settle(*sender);
     }
@@ -276,41 +290,38 @@ class ThreadChannel {
       receiver->item.emplace(std::move(item));
       gate_.settle(*receiver);
     } else if (size_ < capacity_) {
-      push(std::move(item));
+      append(std::move(item));
     } else {
       return false;
     }
     ++sent_;
     return true;
   }
-  bool refuse(Sender& sender) {
+  /// What becomes of an item that is sent: Errc{0} when it was taken or dropped, the error when it
+  /// was not, nothing when it has to wait.
+  std::optional<Errc> put(T& item) {
+    if (closed_) return Errc::closed;
+    if (accept(item)) return Errc{0};
     switch (on_full_) {
-      case OnFull::wait:
-        return false;
-      case OnFull::reject:
-        sender.why = Errc::would_exceed;
-        return true;
-      case OnFull::close:
-        close_locked();
-        return true;
+      case OnFull::wait: return std::nullopt;
+      case OnFull::reject: return Errc::would_exceed;
+      case OnFull::close: close_locked(); return Errc::closed;
+      case OnFull::drop_newest: ++dropped_; return Errc{0};
       case OnFull::drop_oldest:
         ++dropped_;
         static_cast<void>(pop());
-        push(std::move(*sender.item));
+        append(std::move(item));
         ++sent_;
-        return sender.sent = true;
-      case OnFull::drop_newest:
-        ++dropped_;
-        return sender.sent = true;
+        return Errc{0};
     }
-    return true;
+    return std::nullopt;
   }
   void close_locked() noexcept {
     closed_ = true;
     while (auto* sender = senders_.pop_front()) gate_.settle(*sender);
     while (auto* receiver = receivers_.pop_front()) gate_.settle(*receiver);
   }
-  void push(T&& item) {
+  void append(T&& item) {
     ring_[(head_ + size_) % capacity_].emplace(std::move(item));
     ++size_;
   }

@@ -116,7 +116,7 @@ class Watch {
 
   T value_;
   std::uint64_t version_ = 0;
-  IntrusiveList<detail::ListedWaiter> waiters_;
+  detail::WaiterList waiters_;
   bool closed_ = false;
 };
 

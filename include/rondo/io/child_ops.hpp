@@ -47,7 +47,7 @@ enum class ProcessGroup : std::uint8_t {
 
 /// What spawning was at when it failed.
 enum class SpawnStep : std::uint8_t {
-  none, find, clone, group, descriptors, terminal, limits, directory, identity, exec,
+  none, find, clone, group, descriptors, terminal, limits, directory, groups, identity, exec,
 };
 const char* spawn_step_name(SpawnStep step) noexcept;
 

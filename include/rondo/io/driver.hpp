@@ -142,9 +142,14 @@ enum class DriverKind : std::uint8_t {
 
 struct DriverOptions {
   DriverKind kind = DriverKind::best;
-  std::uint32_t ring_entries = 256;    ///< limits::ring_entries
-  std::uint32_t buffer_count = 4'096;  ///< limits::buffer_count
-  std::uint32_t buffer_size = 4'096;   ///< limits::buffer_size
+  /// limits::ring_entries. 4 to 32,768, to the next power of two; what is outside is taken as the
+  /// bound. Without a meaning for epoll.
+  std::uint32_t ring_entries = 256;
+  /// limits::buffer_count. A power of two, 1 to 32,768; anything else is an assertion.
+  std::uint32_t buffer_count = 4'096;
+  /// limits::buffer_size. At least 1 byte (asserted); count times size is address space, memory
+  /// only as far as it was used.
+  std::uint32_t buffer_size = 4'096;
 };
 
 /// Makes a driver, to be called on the thread that will run its loop: the kernel takes a ring's

@@ -200,15 +200,15 @@ class [[nodiscard("keep it: its end closes the socket")]] DatagramSocket {
   /// - **Cancel** takes no datagram from the socket; one that was taken is delivered.
   /// - **Lifetime** `into` and the socket outlive it. **Concurrency** any number, served in turn.
   /// - **Thread** the loop's.
-  detail::Receive receive_from(ByteSpan into) noexcept { return {*state_, into}; }
+  detail::Receive receive_from(ByteSpan into) noexcept { return {state(), into}; }
   /// The same with memory of its own: at most `max` bytes of it are kept.
   detail::Take receive_from(std::size_t max = limits::datagram_loan.value) noexcept {
-    return {*state_, max};
+    return {state(), max};
   }
   /// Waits for at least one datagram and takes all that are there, as far as there is room, by
   /// recvmmsg. Returns how many. For servers: saves half a microsecond a datagram where they come
   /// faster than they are taken. Otherwise as receive_from.
-  detail::ReceiveBatch receive_batch(DatagramBatch& batch) noexcept { return {*state_, batch}; }
+  detail::ReceiveBatch receive_batch(DatagramBatch& batch) noexcept { return {state(), batch}; }
   /// For connected sockets: receive_from, whose sender is the peer.
   detail::Receive receive(ByteSpan into) noexcept { return receive_from(into); }
 
@@ -219,11 +219,11 @@ class [[nodiscard("keep it: its end closes the socket")]] DatagramSocket {
   ///   earlier one found nobody; not_connected; the kernel's, with the address.
   /// - **Cancel** before the kernel took it: nothing was sent; else it was. **Lifetime** `bytes`
   ///   and the socket outlive it. **Concurrency** any number. **Thread** the loop's.
-  detail::Send send(ByteView bytes) noexcept { return {*state_, bytes, {}}; }
+  detail::Send send(ByteView bytes) noexcept { return {state(), bytes, {}}; }
   detail::Send send(std::string_view text) noexcept { return send(as_bytes(text)); }
   /// The same to any address.
   detail::Send send_to(ByteView bytes, const Endpoint& to) noexcept {
-    return {*state_, bytes, to.address()};
+    return {state(), bytes, to.address()};
   }
   detail::Send send_to(std::string_view text, const Endpoint& to) noexcept {
     return send_to(as_bytes(text), to);
@@ -237,12 +237,15 @@ class [[nodiscard("keep it: its end closes the socket")]] DatagramSocket {
   void close() noexcept;
   bool is_open() const noexcept { return state_ != nullptr; }
   /// For net/options.hpp; the socket keeps it.
-  int descriptor() const noexcept { return state_->fd; }
+  int descriptor() const noexcept { return state().fd; }
 
  protected:
   explicit DatagramSocket(detail::DatagramState* state) noexcept : state_(state) {}
   static Result<detail::DatagramState*> open(const detail::DatagramOpening& how);
-  detail::DatagramState& state() noexcept { return *state_; }
+  detail::DatagramState& state() const noexcept {
+    RONDO_ASSERT(state_, "this socket was closed or moved from: ask is_open(), or keep it open");
+    return *state_;
+  }
 
  private:
   detail::DatagramState* state_ = nullptr;

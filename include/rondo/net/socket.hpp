@@ -45,7 +45,7 @@ class [[nodiscard("keep it: its end closes the stream")]] Stream {
     if (socket_) close();
   }
 
-  ByteStream& stream() noexcept { return detail::stream_of(*socket_); }
+  ByteStream& stream() noexcept { return detail::stream_of(open_socket()); }
   operator ByteStream&() noexcept { return stream(); }  // NOLINT: a Stream is a ByteStream.
 
   // The calls of ByteStream (core/stream.hpp), forwarded.
@@ -94,6 +94,10 @@ class [[nodiscard("keep it: its end closes the stream")]] Stream {
 
  private:
   friend struct detail::StreamAccess;
+  detail::Socket& open_socket() const noexcept {
+    RONDO_ASSERT(socket_, "this Stream was closed or moved from: ask is_open(), or keep it open");
+    return *socket_;
+  }
   explicit Stream(detail::Socket& socket) noexcept : socket_(&socket) {}
   detail::Socket* socket_ = nullptr;
 };
@@ -128,12 +132,13 @@ class [[nodiscard("keep it: its end closes the listener")]] Listener {
 
   /// Waits for a connection.
   /// - **Completes** when one was accepted, or at a soft stop. **Returns** its Stream.
-  /// - **Errors** stopping after Loop::request_stop. Out of descriptors is no error: accepting
-  ///   pauses (limits::accept_pause) and goes on by itself; while that lasts longer than
-  ///   limits::accept_refuse_after, who waits is refused (closed) with a descriptor in reserve.
+  /// - **Errors** stopping after Loop::request_stop; what the kernel says of the listener itself.
+  ///   Out of descriptors is no error: accepting pauses (limits::accept_pause) and goes on by
+  ///   itself; while that lasts longer than limits::accept_refuse_after, who waits is refused
+  ///   (closed) with a descriptor in reserve. Nor is a connection that failed before it was taken.
   /// - **Cancel** only stops waiting: no connection is lost. **Lifetime** the listener outlives it.
   /// - **Concurrency** one awaiter. **Thread** the loop's.
-  detail::Accept accept() noexcept { return detail::Accept(*acceptor_); }
+  detail::Accept accept() noexcept { return detail::Accept(open_acceptor()); }
 
   /// The address listened on, with the port the kernel chose.
   const Endpoint& local() const noexcept;
@@ -142,9 +147,14 @@ class [[nodiscard("keep it: its end closes the listener")]] Listener {
   int descriptor() const noexcept;
   /// As Stream::close().
   void close() noexcept;
+  bool is_open() const noexcept { return acceptor_ != nullptr; }
 
  private:
   explicit Listener(detail::Acceptor& acceptor) noexcept : acceptor_(&acceptor) {}
+  detail::Acceptor& open_acceptor() const noexcept {
+    RONDO_ASSERT(acceptor_, "this Listener was closed or moved from: ask is_open(), or listen");
+    return *acceptor_;
+  }
   detail::Acceptor* acceptor_ = nullptr;
 };
 

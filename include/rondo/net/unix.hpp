@@ -48,7 +48,8 @@ struct ListenOptions {
 Result<Listener> listen(const ListenOptions& options);
 
 /// Connects to a path. Errors: bad_address, no_such_file, connection_refused, ...
-/// Completes, Cancel, Concurrency as tcp::connect.
+/// Completes when connected or refused; while the listener's backlog is full it waits, for ever if
+/// need be: wrap it in with_timeout. Cancel, Concurrency as tcp::connect.
 Task<Result<Stream>> connect(std::string path);
 
 /// Sends bytes together with descriptors, behind what was written before.

@@ -88,7 +88,9 @@ struct SpawnOptions {
   Leftovers leftovers = Leftovers::kill;
   std::vector<ResourceLimit> limits = {};
   std::optional<std::uint32_t> uid = {};
-  std::optional<std::uint32_t> gid = {};  ///< supplementary groups are dropped
+  /// Supplementary groups are dropped; who may not do that (not_permitted) keeps them only when
+  /// `uid` and `gid` are what the process has already.
+  std::optional<std::uint32_t> gid = {};
   std::vector<ExtraDescriptor> extra_descriptors = {};
 };
 

@@ -71,7 +71,7 @@ class [[nodiscard("keep it: its end closes the stream")]] Stream {
     if (own_) close();
   }
 
-  ByteStream& stream() noexcept { return detail::stream_of(*own_); }
+  ByteStream& stream() noexcept { return detail::stream_of(own()); }
   operator ByteStream&() noexcept { return stream(); }  // NOLINT: a Stream is a ByteStream.
 
   // The calls of ByteStream (core/stream.hpp), forwarded.
@@ -112,6 +112,10 @@ class [[nodiscard("keep it: its end closes the stream")]] Stream {
  private:
   friend detail::SecureStream;
   explicit Stream(detail::SecureStream& own) noexcept : own_(&own) {}
+  detail::SecureStream& own() const noexcept {
+    RONDO_ASSERT(own_, "this tls::Stream was closed or moved from: ask is_open(), or keep it open");
+    return *own_;
+  }
   detail::SecureStream* own_ = nullptr;
 };
 

@@ -149,8 +149,10 @@ void EpollDriver::run_recv(RecvOp& op) {
     if (got > 0) {
       Slot& at = slot(op.fd);
       // A short read has emptied the socket; what comes later is a new edge. That the stream
-      // has ended is not announced twice, though.
-      if (static_cast<std::size_t>(got) < buffers_.buffer_size() && !at.ended) at.readable = false;
+      // has ended is not announced twice, though, and a Unix socket's read ends behind bytes that
+      // descriptors came with.
+      const bool is_short = static_cast<std::size_t>(got) < buffers_.buffer_size();
+      if (is_short && !at.ended && !at.reads_part) at.readable = false;
       deliver(op, {.result = static_cast<std::int32_t>(got), .buffer = id, .more = true});
       continue;
     }

@@ -228,7 +228,11 @@ void EpollDriver::wait_for_readiness(Operation& op) {
     ++statistics_.kernel_entries;
     if (const int error = poller_.watch(fd, at.seen); error < 0) return finish(op, error);
     at.seen = true;
-    at.watched |= !foreign;
+    if (!foreign && !at.watched) {
+      at.watched = true;
+      ++statistics_.kernel_entries;
+      at.reads_part = kernel::is_unix_socket(fd);
+    }
   }
   op.driver_flags = k_waiting;
   at.waiting.push(op);

@@ -49,6 +49,7 @@ class EpollDriver final : public Driver {
     bool readable = true;  ///< until a call says otherwise
     bool writable = true;
     bool ended = false;    ///< end of stream or an error was announced: reads no longer block
+    bool reads_part = false;  ///< a short read does not mean that nothing is left
     bool watched = false;  ///< by an operation whose descriptor only the driver closes
     bool seen = false;     ///< watched once; the number may have been given out again since
   };

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <utility>
 
 #include "io/kernel.hpp"
 #include "rondo/base/error.hpp"
+#include "rondo/base/log.hpp"
 
 namespace rondo::io::epoll {
 namespace {
@@ -55,15 +57,32 @@ int Poller::wait_until(TimePoint deadline) noexcept {
       deadline.time_since_epoch().count() - kernel::read_clock(Clock::monotonic);
   const timespec timeout = to_timespec(std::max<std::int64_t>(left, 0));
   const int count = ::epoll_pwait2(fd_.get(), events_, k_events_per_wait, &timeout, nullptr);
-  if (count >= 0 || errno != ENOSYS) return count;
+  // An old kernel has no such call, a sandbox that is older than the call refuses it.
+  if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
   precise_ = false;
   return wait_with_timer(deadline);
 }
 
 int Poller::wait_with_timer(TimePoint deadline) noexcept {
-  if (make_timer() < 0) return -1;
+  if (const int error = make_timer(); error < 0) return wait_in_milliseconds(deadline, error);
   arm_timer(deadline);
   return ::epoll_wait(fd_.get(), events_, k_events_per_wait, -1);
+}
+
+/// Out of descriptors, or in a sandbox: late by up to a millisecond, but the loop goes on.
+int Poller::wait_in_milliseconds(TimePoint deadline, int error) noexcept {
+  if (!std::exchange(told_coarse_, true)) {
+    log(LogLevel::warning, "timerfd is refused (" + describe(static_cast<Errc>(-error)) +
+                               "): waits of the epoll driver end up to 1 ms late");
+  }
+  constexpr std::int64_t k_millisecond = 1'000'000;
+  const std::int64_t left =
+      deadline.time_since_epoch().count() - kernel::read_clock(Clock::monotonic);
+  const std::int64_t rounded_up = (std::max<std::int64_t>(left, 0) + k_millisecond - 1) /
+                                  k_millisecond;
+  // One that is too far away ends early: the loop sees that nothing is due and waits on.
+  const int timeout = static_cast<int>(std::min<std::int64_t>(rounded_up, INT_MAX));
+  return ::epoll_wait(fd_.get(), events_, k_events_per_wait, timeout);
 }
 
 int Poller::make_timer() noexcept {

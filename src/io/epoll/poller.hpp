@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Poller: an epoll instance whose waits end at a deadline exact to the nanosecond.
+// Poller: an epoll instance whose waits end at a deadline, exact to the nanosecond where the kernel
+// lets them.
 //
 // Every descriptor is watched edge-triggered for both directions, once, until it is closed.
 // Thread rule: the loop's thread.
@@ -17,8 +18,8 @@ namespace rondo::io::epoll {
 
 class Poller {
  public:
-  /// Without `precise_waits` (Linux before 5.11 has no epoll_pwait2) a timerfd ends the waits.
-  /// Throws SystemError.
+  /// Without `precise_waits` (Linux before 5.11 has no epoll_pwait2) a timerfd ends the waits; if
+  /// that is refused too, epoll_wait does by the millisecond, which is logged. Throws SystemError.
   explicit Poller(bool precise_waits);
 
   /// Watches `fd`, also if it is watched already: what holds now is then reported again.
@@ -45,11 +46,13 @@ class Poller {
 
   int wait_until(TimePoint deadline) noexcept;
   int wait_with_timer(TimePoint deadline) noexcept;
+  int wait_in_milliseconds(TimePoint deadline, int error) noexcept;
 
   UniqueFd fd_;
   UniqueFd timer_;
   TimePoint timer_at_ = k_no_deadline;
   bool precise_;
+  bool told_coarse_ = false;
   epoll_event events_[k_events_per_wait];
 };
 

@@ -24,6 +24,12 @@ constexpr int k_operations[] = {
     IORING_OP_SENDMSG, IORING_OP_READ,         IORING_OP_WRITE,   IORING_OP_POLL_ADD,
     IORING_OP_CLOSE,   IORING_OP_ASYNC_CANCEL, IORING_OP_TIMEOUT, IORING_OP_TIMEOUT_REMOVE};
 
+// IORING_MAX_ENTRIES and IORING_MAX_CQ_ENTRIES of the kernel, which refuses more. The least is what
+// one operation may need in the queue at once, with its cancel.
+constexpr unsigned k_entries_min = 4;
+constexpr unsigned k_entries_max = 32'768;
+constexpr unsigned k_completions_max = 65'536;
+
 __kernel_timespec to_timespec(std::int64_t ns) noexcept {
   return {.tv_sec = ns / 1'000'000'000, .tv_nsec = ns % 1'000'000'000};
 }
@@ -57,7 +63,8 @@ int Ring::setup(unsigned entries) {
   // (5.19) and recv (6.0) and buffer rings (5.19) too.
   params.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL |
                  IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_CQSIZE;
-  params.cq_entries = entries * 16;
+  entries = std::clamp(entries, k_entries_min, k_entries_max);
+  params.cq_entries = std::min(entries * 16, k_completions_max);
   if (const int error = io_uring_queue_init_params(entries, &ring_, &params); error < 0) {
     return error;
   }

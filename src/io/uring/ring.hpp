@@ -26,7 +26,7 @@ class Ring {
   ~Ring();
 
   /// Makes the ring, proves that entering it is allowed and registers the pool's buffers.
-  /// 0 or a negated errno. The CQ has 16 times as many entries.
+  /// 0 or a negated errno. The CQ has 16 times as many entries, or as many as the kernel takes.
   int open(unsigned entries, BufferPool& buffers);
 
   /// A free submission entry, or null when the queue is full.

@@ -56,6 +56,28 @@ TEST(Channel, hands_items_over_in_order_through_any_capacity) {
   }
 }
 
+TEST(Channel, push_never_waits_and_does_what_it_was_told_when_full) {
+  run([]() -> Task<> {
+    const auto fill = [](OnFull on_full) {
+      Channel<int> channel(2, on_full);
+      std::string outcomes;
+      for (int i = 1; i <= 3; ++i) {
+        const Result<> outcome = channel.push(i);
+        outcomes += outcome ? "taken " : outcome.error().message() + " ";
+      }
+      outcomes += ":";
+      while (auto item = channel.try_receive()) outcomes += " " + std::to_string(*item);
+      return outcomes;
+    };
+    EXPECT_EQ(fill(OnFull::wait), "taken taken push: the queue is full : 1 2");
+    EXPECT_EQ(fill(OnFull::reject), "taken taken push: the queue is full : 1 2");
+    EXPECT_EQ(fill(OnFull::drop_oldest), "taken taken taken : 2 3");
+    EXPECT_EQ(fill(OnFull::drop_newest), "taken taken taken : 1 2");
+    EXPECT_EQ(fill(OnFull::close), "taken taken push: closed on this side : 1 2");
+    co_return;
+  });
+}
+
 TEST(Channel, of_capacity_0_is_a_rendezvous) {
   run([]() -> Task<> {
     Channel<int> channel{0};
@@ -179,6 +201,10 @@ TEST(Channel, destroys_what_was_never_received) {
 }
 
 // --- Semaphore, Mutex ----------------------------------------------------------------------
+
+TEST(SemaphoreDeathTest, without_a_permit_is_an_assertion) {
+  EXPECT_DEATH(Semaphore(0), "lets nobody in, ever");
+}
 
 TEST(Semaphore, hands_permits_over_in_order_and_never_past_a_waiter) {
   run([]() -> Task<> {
@@ -320,7 +346,7 @@ TEST(EventDeathTest, dying_with_waiters_says_so) {
                    event.reset();
                  });
                }),
-               "a list was destroyed with elements in it");
+               "was destroyed while a task waits in it: declare it above");
 }
 
 }  // namespace

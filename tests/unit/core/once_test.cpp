@@ -145,7 +145,7 @@ TEST(Oneshot, a_sender_that_dies_unset_breaks_it_and_one_that_fails_says_why) {
     {
       auto gone = std::move(sender);
     }
-    EXPECT_EQ((co_await receiver).error().code(), Errc::broken);
+    EXPECT_EQ((co_await receiver).error().code(), Errc::abandoned);
     auto [fails, hears] = make_oneshot<int>();
     fails.set(Error(Errc::timed_out, "ask"));
     EXPECT_EQ((co_await hears).error().code(), Errc::timed_out);
@@ -193,7 +193,7 @@ TEST(Oneshot, every_value_arrives_or_is_refused_in_any_order) {
     Dice dice(seed);
     int set = 0;
     int got = 0;
-    int broken = 0;
+    int abandoned = 0;
     int died = 0;
     co_await with_scope([&](Scope& scope) -> Task<> {
       for (int i = 0; i < 20; ++i) {
@@ -216,16 +216,16 @@ TEST(Oneshot, every_value_arrives_or_is_refused_in_any_order) {
                                              }(mine));
           if (value)
             ++got;
-          else if (value.error() == Errc::broken)
-            ++broken;
+          else if (value.error() == Errc::abandoned)
+            ++abandoned;
           else if (mine.is_set())
-            co_await mine ? ++got : ++broken;
+            co_await mine ? ++got : ++abandoned;
         });
       }
       co_return;
     });
     EXPECT_EQ(got, set);
-    EXPECT_EQ(broken, died);
+    EXPECT_EQ(abandoned, died);
   });
 }
 

@@ -94,6 +94,23 @@ TEST(PriorityQueue, drop_oldest_drops_the_least_urgent_and_among_equals_the_olde
   });
 }
 
+TEST(PriorityQueue, push_never_waits_and_does_what_it_was_told_when_full) {
+  run_sync([]() -> Task<> {
+    PriorityQueue<int> oldest(2, OnFull::drop_oldest);
+    for (const int n : {5, 3, 4}) EXPECT_TRUE(oldest.push(n));
+    EXPECT_EQ(oldest.try_receive(), 3);
+    EXPECT_EQ(oldest.try_receive(), 4);
+    PriorityQueue<int> wait(1);
+    EXPECT_TRUE(wait.push(1));
+    EXPECT_EQ(wait.push(0).error().code(), Errc::would_exceed);
+    PriorityQueue<int> close(1, OnFull::close);
+    EXPECT_TRUE(close.push(1));
+    EXPECT_EQ(close.push(0).error().code(), Errc::closed);
+    EXPECT_TRUE(close.closed());
+    co_return;
+  });
+}
+
 TEST(PriorityQueue, nothing_is_lost_or_doubled_in_any_order_with_random_cancels) {
   run_seeds(80, [](std::uint64_t seed) -> Task<> {
     PriorityQueue<int> queue(3);

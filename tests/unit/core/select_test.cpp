@@ -17,6 +17,7 @@
 #include "rondo/core/generator.hpp"
 #include "rondo/core/map_concurrent.hpp"
 #include "rondo/core/mutex.hpp"
+#include "rondo/core/oneshot.hpp"
 #include "rondo/core/race.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/core/semaphore.hpp"
@@ -34,6 +35,34 @@ template <class F>
 void run(F body) {
   SimLoop sim;
   sim.run(std::move(body));
+}
+
+TEST(Select, refers_to_handles_that_stand_elsewhere_so_that_they_are_selected_again) {
+  run([]() -> Task<> {
+    auto [promise, future] = make_promise<int>();
+    auto pair = make_oneshot<int>();
+    int ticks = 0;
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      auto child = scope.start([]() -> Task<int> {
+        co_await sleep_for(35ms);
+        co_return 7;
+      });
+      while (true) {
+        auto got = co_await select(future, child, pair.receiver, sleep_for(10ms));
+        if (got.index == 1) {
+          EXPECT_EQ(**std::get<1>(got.values), 7);
+          break;
+        }
+        EXPECT_EQ(got.index, 3u);
+        ++ticks;
+      }
+    });
+    EXPECT_EQ(ticks, 3);
+    promise.set(1);
+    pair.sender.set(2);
+    EXPECT_EQ(*co_await future, 1) << "not taken by a select that it did not win";
+    EXPECT_EQ(*co_await pair.receiver, 2);
+  });
 }
 
 TEST(Select, takes_the_first_that_is_ready_in_the_order_written) {
@@ -104,7 +133,8 @@ TEST(Select, sends_or_receives_whichever_can_go_ahead) {
 TEST(Select, works_on_events_locks_semaphores_futures_and_handles) {
   run([]() -> Task<> {
     Event event;
-    Semaphore none{0};
+    Semaphore none{1};
+    const auto last = none.try_acquire();
     Mutex mutex;
     auto [promise, future] = make_promise<int>();
     auto held = co_await mutex.lock();

@@ -80,7 +80,7 @@ Task<Result<int>> returns_the_error() {
 
 TEST(HandleShortcuts, OrReturnTakesAnLvalue) {
   Loop loop;
-  EXPECT_EQ(loop.run(returns_the_error()).error().code(), Errc::broken);
+  EXPECT_EQ(loop.run(returns_the_error()).error().code(), Errc::abandoned);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // Rules that hold for every synchronisation primitive: a task that was cancelled takes nothing,
 // also when it is ready; ready awaits spend the budget; destruction with waiters is found.
 #include <memory>
+#include <thread>
 
 #include "rondo/core/barrier.hpp"
 #include "rondo/core/broadcast.hpp"
@@ -162,7 +163,7 @@ void destroy_with_waiter(std::unique_ptr<P> primitive, F wait) {
 }
 
 TEST(SyncRulesDeathTest, a_primitive_destroyed_while_a_task_waits_in_it_is_an_assertion) {
-  const char* advice = "a list was destroyed with elements in it";
+  const char* advice = "was destroyed while a task waits in it: declare it above the scope";
   EXPECT_DEATH(
       destroy_with_waiter(std::make_unique<Barrier>(2u),
                           [](Barrier& b) -> Task<> { (void)co_await b.arrive_and_wait(); }),
@@ -175,7 +176,7 @@ TEST(SyncRulesDeathTest, a_primitive_destroyed_while_a_task_waits_in_it_is_an_as
                advice);
   EXPECT_DEATH(destroy_with_waiter(std::make_unique<ThreadChannel<int>>(1u),
                                    [](auto& c) -> Task<> { (void)co_await c.receive(); }),
-               advice);
+               "a ThreadChannel was destroyed while somebody waits in it");
   EXPECT_DEATH(destroy_with_waiter(std::make_unique<Watch<int>>(),
                                    [](Watch<int>& w) -> Task<> {
                                      auto reader = w.subscribe();
@@ -201,6 +202,47 @@ TEST(SyncRulesDeathTest, a_primitive_destroyed_while_a_task_waits_in_it_is_an_as
                                      co_await sleep_for(1h);
                                    }),
                "destroyed while a guard lives");
+}
+
+#ifndef NDEBUG
+TEST(SyncRulesDeathTest, a_primitive_used_on_two_threads_is_an_assertion_also_when_nobody_waits) {
+  const char* advice = "belongs to the tasks of one loop; between threads use post()";
+  const auto elsewhere = [](auto use) { std::thread([use] { use(); }).join(); };
+  const auto on_another_loop = [](auto use) {
+    std::thread([use] {
+      run_sync([use]() -> Task<> {
+        use();
+        co_return;
+      });
+    }).join();
+  };
+  run_sync([&]() -> Task<> {
+    Channel<int> channel(8);
+    (void)co_await channel.send(1);
+    EXPECT_DEATH(elsewhere([&] { channel.try_send(2); }), advice);
+    EXPECT_DEATH(on_another_loop([&] { (void)channel.try_receive(); }), advice);
+    Event event;
+    event.set();
+    EXPECT_DEATH(elsewhere([&] { event.set(); }), advice);
+    Mutex mutex;
+    (void)mutex.try_lock();
+    EXPECT_DEATH(on_another_loop([&] { (void)mutex.try_lock(); }), advice);
+    RwLock lock;
+    (void)co_await lock.read();
+    EXPECT_DEATH(on_another_loop([&] { (void)lock.try_write(); }), advice);
+  });
+}
+#endif
+
+TEST(SyncRules, what_is_made_and_filled_before_its_loop_runs_is_that_loops) {
+  Channel<int> channel(8);
+  EXPECT_TRUE(channel.try_send(1));
+  std::thread([&] {
+    run_sync([&]() -> Task<> {
+      EXPECT_EQ(co_await channel.receive(), 1);
+      EXPECT_TRUE(channel.try_send(2));
+    });
+  }).join();
 }
 
 }  // namespace

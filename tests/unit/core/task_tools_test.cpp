@@ -52,6 +52,74 @@ TEST(StartNow, runs_the_child_up_to_its_first_wait_before_it_returns) {
   });
 }
 
+Task<> nothing() { co_return; }
+
+TEST(StartNow, lets_a_child_end_at_once_inside_of_a_body_that_is_a_plain_function) {
+  SimLoop sim;
+  sim.run([]() -> Task<> {
+    int ended = 0;
+    const ScopeEnd end = co_await with_scope([&](Scope& scope) {
+      for (int i = 0; i < 2; ++i) {
+        scope.start_now([](int* n) -> Task<> { co_return static_cast<void>(++*n); }, &ended);
+        EXPECT_EQ(scope.live(), 1u) << "the body";
+      }
+      return nothing();
+    });
+    EXPECT_FALSE(end.cancelled);
+    EXPECT_EQ(ended, 2);
+  });
+}
+
+TEST(StartNow, a_plain_body_that_throws_cancels_the_children_it_has_started) {
+  SimLoop sim;
+  sim.run([]() -> Task<> {
+    int reached = 0;
+    const auto body = [&](Scope& scope) -> Task<> {
+      scope.start_now(nothing);
+      scope.start_now([](int* n) -> Task<> {
+        ++*n;
+        co_await sleep_for(1h);
+        ++*n;
+      }, &reached);
+      throw std::runtime_error("no body");
+    };
+    std::string said;
+    try {
+      co_await with_scope(body);
+    } catch (const std::runtime_error& error) {
+      said = error.what();
+    }
+    EXPECT_EQ(said, "no body");
+    EXPECT_EQ(reached, 1);
+    EXPECT_THROW(co_await with_scope([](Scope&) -> Task<> { throw 1; }), int);
+  });
+}
+
+TEST(TaskDeathTest, awaited_or_started_a_second_time_says_what_to_do) {
+  SimLoop sim;
+  sim.run([]() -> Task<> {
+    Task<> once = nothing();
+    co_await std::move(once);
+    const char* advice = "a Task runs once; call the function again";
+    const auto await = [](Task<> task) -> Task<> { co_await std::move(task); };
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      EXPECT_DEATH(scope.start_now(await, std::move(once)), advice);
+      co_return;
+    });
+  });
+}
+
+TEST(LoopDeathTest, a_loop_run_inside_of_a_task_says_what_to_do) {
+  const char* advice = "run\\(\\) inside of a running task";
+  SimLoop sim;
+  sim.run([&]() -> Task<> {
+    EXPECT_DEATH((void)Loop::current().run(nothing()), advice);
+    EXPECT_DEATH((void)run(nothing()), advice) << "of a loop of its own, too";
+    EXPECT_DEATH(Loop::current().poll(), advice);
+    co_return;
+  });
+}
+
 TEST(StartNow, gives_an_exception_to_the_scope_not_to_the_caller) {
   SimLoop sim;
   sim.run([]() -> Task<> {
@@ -350,11 +418,11 @@ TEST(FromCallback, takes_a_call_at_once_or_later) {
   });
 }
 
-TEST(FromCallback, that_nobody_can_call_any_more_yields_broken) {
+TEST(FromCallback, that_nobody_can_call_any_more_yields_abandoned) {
   SimLoop sim;
   sim.run([]() -> Task<> {
     auto dropped = co_await from_callback<int>([](Resume<int>) {});
-    EXPECT_EQ(dropped.error(), Errc::broken);
+    EXPECT_EQ(dropped.error(), Errc::abandoned);
     std::optional<Resume<int>> kept;
     auto wait = from_callback<int>([&](Resume<int> resume) { kept = std::move(resume); });
     EXPECT_EQ((co_await with_timeout(1ms, std::move(wait))).error(), Errc::timed_out);

@@ -52,6 +52,19 @@ TEST(ThreadChannel, when_full_does_what_it_was_told) {
   EXPECT_FALSE(close.receive_blocking().has_value());
 }
 
+TEST(ThreadChannel, push_never_waits_and_does_what_it_was_told_when_full) {
+  ThreadChannel<int> oldest(2, OnFull::drop_oldest);
+  for (int i = 0; i < 5; ++i) EXPECT_TRUE(oldest.push(i));
+  EXPECT_EQ(oldest.try_receive(), 3);
+  ThreadChannel<int> wait(1);
+  EXPECT_TRUE(wait.push(1));
+  EXPECT_EQ(wait.push(2).error().code(), Errc::would_exceed);
+  ThreadChannel<int> close(1, OnFull::close);
+  EXPECT_TRUE(close.push(1));
+  EXPECT_EQ(close.push(2).error().code(), Errc::closed);
+  EXPECT_TRUE(close.statistics().closed);
+}
+
 TEST(ThreadChannel, a_cancelled_task_neither_takes_nor_sends) {
   run_sync([]() -> Task<> {
     ThreadChannel<int> channel(1);

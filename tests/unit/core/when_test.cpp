@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -147,14 +148,26 @@ TEST(Future, is_set_by_another_thread_a_thousand_times) {
   EXPECT_TRUE(ended.has_value());
 }
 
-TEST(Future, of_a_promise_that_dies_unset_is_broken) {
+TEST(Future, of_a_promise_that_dies_unset_is_abandoned) {
   run([]() -> Task<> {
     auto pair = make_promise<int>();
     {
       Promise<int> dies = std::move(pair.promise);
     }
-    EXPECT_EQ((co_await pair.future).error(), Errc::broken);
+    EXPECT_EQ((co_await pair.future).error(), Errc::abandoned);
   });
+}
+
+TEST(Future, of_a_promise_that_outlives_its_loop_takes_the_value_nowhere) {
+  std::optional<Promise<int>> set;
+  std::optional<Promise<int>> dropped;
+  run([&]() -> Task<> {
+    set.emplace(make_promise<int>().promise);
+    dropped.emplace(make_promise<int>().promise);
+    co_return;
+  });
+  set->set(1);
+  dropped.reset();
 }
 
 TEST(Future, may_be_awaited_again_after_a_time_out) {

@@ -35,6 +35,12 @@ struct OneShotAwaiter : Waiter {
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<>) noexcept {
     if (detail::cancelled(*this)) return strike(*this);
+    begin();
+  }
+
+ protected:
+  /// For what must not be left out even when the chain is cancelled already.
+  void begin() noexcept {
     park(*this, [](Waiter& waiter) noexcept {
       Loop::current().driver().cancel(static_cast<OneShotAwaiter&>(waiter).op);
       if (planted(PlantedBug::free_op_at_cancel)) strike(waiter);
