@@ -131,7 +131,7 @@ TEST_P(UnixSockets, a_connect_waits_while_the_listeners_backlog_is_full) {
     const auto take = [](net::Listener& from, std::size_t others) -> Task<net::Stream> {
       co_await sleep_for(5ms);
       for (; others > 0; --others) (void)(co_await from.accept()).or_throw();
-      co_return (co_await from.accept()).or_throw();
+      co_return (co_await with_timeout(10s, from.accept())).or_throw();
     };
     auto [connected, last] =
         co_await when_all(unix_stream::connect(name), take(listener, before.size()));
