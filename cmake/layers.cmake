@@ -41,7 +41,8 @@ function(rondo_driver name)
 endfunction()
 
 rondo_layer(base)
-rondo_layer(proto DEPENDS base LIBRARIES rondo_llhttp PkgConfig::zlib OBJECTS rondo_llhttp)
+rondo_layer(proto DEPENDS base LIBRARIES rondo_llhttp PkgConfig::zlib PkgConfig::nghttp2
+            OBJECTS rondo_llhttp)
 rondo_driver(uring PkgConfig::uring)
 rondo_driver(epoll)
 rondo_driver(sim)
@@ -70,5 +71,6 @@ add_library(rondo::rondo ALIAS rondo)
 target_include_directories(rondo PUBLIC
   $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>)
 target_link_libraries(rondo PUBLIC
-  $<BUILD_INTERFACE:rondo_flags> PkgConfig::uring PkgConfig::cares PkgConfig::zlib PkgConfig::ssl PkgConfig::crypto Threads::Threads)
+  $<BUILD_INTERFACE:rondo_flags> PkgConfig::uring PkgConfig::cares PkgConfig::zlib PkgConfig::nghttp2
+  PkgConfig::ssl PkgConfig::crypto Threads::Threads)
 target_compile_features(rondo PUBLIC cxx_std_23)

@@ -27,6 +27,8 @@ constexpr Limit k_all[] = {
     tls_buffer_size,       http_client_connections_max, http_client_per_origin_max,
     http_redirects_max,    http_retries_max,        http_retry_delay,   http_connect_timeout,
     http_answer_timeout,   http_answer_max,         http_packed_max,
+    http2_streams_max,     http2_stream_window,     http2_connection_window,
+    http2_continuations_max, http2_reset_rate,      http2_control_rate,
 };
 
 }  // namespace
