@@ -68,7 +68,7 @@ Task<> Connection::run() {
         try {
           co_await handler_->start(ex_->request, ex_->response);
         } catch (...) {
-          handler_threw();
+          ex_->handler_threw();
         }
       }
       if (!ended_at_once()) co_await finish();
@@ -135,56 +135,19 @@ bool Connection::next_request() {
 }
 
 void Connection::begin_request() {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   served_ = true;
   head_due_ = k_no_deadline;
-  handler_ = nullptr;
   ++server_.statistics.requests;
   ++answered_;
   ex.begin();
   // Without a body the message ends here; its head stays as it is until the next begins.
   if (ex.body == Exchange::Body::ended) ex.parser.next(ex.input);
-  Router& router = server_.router;
-  const Router::Match match = router.match(ex.request.method(), ex.request.path(), ex.params);
-  try {
-    if (!router.admit(ex.request, ex.response)) return;
-    if (!match.handler) return answer_miss(match);
-    if (match.handler->is_plain()) match.handler->call(ex.request, ex.response);
-    else handler_ = match.handler;
-  } catch (...) {
-    handler_threw();
-  }
-}
-
-void Connection::answer_miss(const Router::Match& match) {
-  Response& response = ex_->response;
-  if (!match.allow.empty()) response.header("Allow", match.allow);
-  if (match.status == 204) response.status(204).send();
-  else response.send_error(match.status);
-}
-
-void Connection::handler_threw() noexcept {
-  ++server_.statistics.handler_errors;
-  std::string line("http: a handler threw");
-  try {
-    throw;
-  } catch (const std::exception& error) {
-    line.append(": ").append(error.what());
-  } catch (...) {
-    line.append(" something that is no std::exception");
-  }
-  log(LogLevel::error, line);
-  ex_->close = true;
-  if (ex_->answer != Exchange::Answer::open) {
-    return cut();
-  }
-  ex_->fields.clear();
-  ex_->bad_field = false;
-  ex_->response.send_error(500);
+  handler_ = server_.route(ex);
 }
 
 void Connection::refuse(int status, std::string_view why) {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   ++server_.statistics.refused;
   over_ = must_linger_ = true;
   ex.fields.clear();
@@ -199,7 +162,7 @@ void Connection::refuse(int status, std::string_view why) {
 }
 
 bool Connection::ended_at_once() noexcept {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   if (ex.answer == Exchange::Answer::open) {
     const bool failed = ex.body == Exchange::Body::failed;
     if (failed) ex.response.send_error(status_of(Error(ex.body_error)));
@@ -219,7 +182,7 @@ bool Connection::wants_write() const noexcept {
 }
 
 Task<> Connection::finish() {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   const Duration patient = server_.options.write_timeout;
   if (ex.answer == Exchange::Answer::upgraded) {
     over_ = must_linger_ = true;
@@ -246,7 +209,7 @@ Task<> Connection::finish() {
 }
 
 Task<> Connection::drain() {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   std::size_t drained = 0;
   ex.wants_continue = false;  // Answered already: nobody waits for a 100.
   while (ex.body == Exchange::Body::unread && drained <= server_.options.drain_max) {
@@ -258,7 +221,7 @@ Task<> Connection::drain() {
 }
 
 void Connection::pass_on_ahead() {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   if (ex.ahead.empty()) return;
   Loan all = Loan::of_size(ex.input.size() + ex.ahead.size());
   auto at = std::copy(ex.input.begin(), ex.input.end(), all.writable().begin());
@@ -312,7 +275,7 @@ std::string_view Connection::peer_address() {
 }
 
 Upgraded Connection::upgrade(std::string_view protocol) {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   RONDO_ASSERT(ex.answer == Exchange::Answer::open, "switch_protocols() after an answer");
   RONDO_ASSERT(ex.body == Exchange::Body::ended, "only a request without a body may upgrade");
   RONDO_ASSERT(!ex.parser.head().upgrade().empty(), "the client did not ask for an upgrade");

@@ -60,19 +60,19 @@ ServerState::~ServerState() {
   while (free_) delete std::exchange(free_, free_->next);
 }
 
-Exchange& ServerState::borrow(Connection& connection) {
+Http1Exchange& ServerState::borrow(Connection& connection) {
   if (!free_) {
-    free_ = new Exchange(options);
+    free_ = new Http1Exchange(options);
     ++statistics.exchanges;
   }
-  Exchange& taken = *std::exchange(free_, free_->next);
+  Http1Exchange& taken = *std::exchange(free_, free_->next);
   taken.connection = &connection;
   taken.parser.reset();
   --statistics.idle;
   return taken;
 }
 
-void ServerState::give_back(Exchange& exchange) noexcept {
+void ServerState::give_back(Http1Exchange& exchange) noexcept {
   exchange.connection = nullptr;
   exchange.loan = {};
   exchange.input = {};
@@ -101,6 +101,29 @@ void ServerState::leave(Connection& connection) noexcept {
   connection.unlink();
   --statistics.connections;
   --statistics.idle;
+}
+
+namespace {
+
+void answer_miss(Response& response, const Router::Match& match) {
+  if (!match.allow.empty()) response.header("Allow", match.allow);
+  if (match.status == 204) response.status(204).send();
+  else response.send_error(match.status);
+}
+
+}  // namespace
+
+Handler* ServerState::route(Exchange& ex) noexcept {
+  try {
+    const Router::Match match = router.match(ex.head.method(), ex.head.path(), ex.params);
+    if (!router.admit(ex.request, ex.response)) return nullptr;
+    if (match.handler && !match.handler->is_plain()) return match.handler;
+    if (match.handler) match.handler->call(ex.request, ex.response);
+    else answer_miss(ex.response, match);
+  } catch (...) {
+    ex.handler_threw();
+  }
+  return nullptr;
 }
 
 void ServerState::stop_all() noexcept {
