@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "rondo/base/log.hpp"
+#include "http/http2_connection.hpp"
 #include "rondo/proto/http1_write.hpp"
 
 namespace rondo::http::detail {
@@ -41,6 +41,8 @@ Connection::Connection(ServerState& server, ByteStream& stream, Peer peer,
         connection.cancel();
       }) {
   stopping_ = loop().stop_requested();
+  // Over TLS the version is agreed on before (RFC 9113, section 3.3).
+  may_be_http2_ = server.options.http2 && !peer.secure;
   server_.enter(*this);
 }
 
@@ -52,10 +54,15 @@ Connection::~Connection() {
 Task<> Connection::run() {
   chain_ = co_await ThisChain{};
   const Duration patient = server_.options.write_timeout;
+  if (peer_.http2) co_await run_http2();
   while (!over_) {
     if (wants_input()) {
       auto got = co_await watch_.read(patience());
       if (!take(got)) break;
+      if (may_be_http2_ && begins_http2()) {
+        co_await run_http2();
+        break;
+      }
     }
     while (next_request()) {
       if (handler_) {
@@ -93,6 +100,45 @@ Task<> Connection::run() {
   }
   if (must_linger_) co_await linger();
   else stream_.shutdown_write();
+}
+
+/// True once the whole preface is there. A part of it is held back, which takes no memory; when
+/// it turns out to be the beginning of something else the parser is given it first.
+bool Connection::begins_http2() {
+  Http1Exchange& ex = *ex_;
+  const std::string_view rest = proto::k_http2_preface.substr(preface_);
+  const std::size_t size = std::min(rest.size(), ex.input.size());
+  if (as_text(ex.input).substr(0, size) == rest.substr(0, size)) {
+    preface_ += size;
+    ex.input = ex.input.subspan(size);
+    if (head_due_ == k_no_deadline)
+      head_due_ = deadline_after(loop().now(), server_.options.head_timeout);
+    return size == rest.size();
+  }
+  may_be_http2_ = false;
+  ByteView held = as_bytes(proto::k_http2_preface.substr(0, preface_));
+  if (!held.empty() && ex.parser.next(held) == proto::HttpEvent::error)
+    refuse(ex.parser.status(), ex.parser.reason());
+  return false;
+}
+
+Task<> Connection::run_http2() {
+  over_ = true;
+  Loan loan;
+  ByteView input;
+  if (ex_) {
+    loan = std::move(ex_->loan);
+    input = std::exchange(ex_->input, {});
+    server_.give_back(*std::exchange(ex_, nullptr));
+  }
+  Http2Connection http2(*this);
+  http2_ = &http2;
+  struct Forget {
+    Http2Connection*& pointer;
+    ~Forget() { pointer = nullptr; }
+  } forget{http2_};
+  co_await http2.run(proto::k_http2_preface.substr(0, preface_), std::move(loan), input);
+  must_linger_ = http2.must_linger();
 }
 
 bool Connection::wants_input() const noexcept { return !ex_ || ex_->input.empty(); }
@@ -168,6 +214,7 @@ bool Connection::ended_at_once() noexcept {
     if (failed) ex.response.send_error(status_of(Error(ex.body_error)));
     else ex.send_whole({});
   }
+  if (ex.failed) ex.close = true;
   if (ex.close) {
     over_ = true;
     // The client did not ask for the end and may be sending: a reset would eat the answer.
@@ -254,7 +301,8 @@ Task<> Connection::linger() {
 
 void Connection::stop() noexcept {
   stopping_ = true;
-  if (!ex_ && !over_) watch_.interrupt(Errc::stopping);
+  if (http2_) http2_->stop();
+  else if (!ex_ && !over_) watch_.interrupt(Errc::stopping);
 }
 
 void Connection::cut() noexcept {
@@ -278,7 +326,6 @@ Upgraded Connection::upgrade(std::string_view protocol) {
   Http1Exchange& ex = *ex_;
   RONDO_ASSERT(ex.answer == Exchange::Answer::open, "switch_protocols() after an answer");
   RONDO_ASSERT(ex.body == Exchange::Body::ended, "only a request without a body may upgrade");
-  RONDO_ASSERT(!ex.parser.head().upgrade().empty(), "the client did not ask for an upgrade");
   ex.answer = Exchange::Answer::upgraded;
   ex.out.append("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ");
   ex.out.append(protocol).append("\r\n").append(ex.fields).append("\r\n");

@@ -6,6 +6,7 @@
 //   head      an Exchange with part of a head              head_timeout
 //   handler   a plain handler runs inside next_request(), a coroutine one is awaited by run()
 //   answer    finish(): the rest of the request is read away, the rest of the answer written
+//   http2     the client speaks HTTP/2: run_http2() has the rest (http2_connection.hpp)
 //   closing   refused or asked to: linger() reads what comes, so that the answer is not reset
 // Answers are put together in Http1Exchange::out and given to the stream when a batch of input is
 // used up, when 2 KiB have come together, and before anything that may wait.
@@ -57,7 +58,6 @@ struct Http1Exchange final : OwnParser, Exchange {
   Task<Result<>> write(ByteView piece) override;
   Task<Result<>> flush() override;
   Task<Result<>> send_file(int fd, std::uint64_t offset, std::uint64_t length) override;
-  Upgraded upgrade(std::string_view protocol) override;
   void cut() noexcept override;
 
   Http1Exchange* next = nullptr;   // In the server's list of free ones.
@@ -69,6 +69,9 @@ struct Http1Exchange final : OwnParser, Exchange {
   bool collecting = false;
   bool chunked = false;
 };
+
+class Http2Connection;
+struct Http2Exchange;
 
 class Connection : public ListLink {
  public:
@@ -96,6 +99,8 @@ class Connection : public ListLink {
   Upgraded upgrade(std::string_view protocol);
 
  private:
+  Task<> run_http2();
+  bool begins_http2();
   bool wants_input() const noexcept;
   Duration patience() const noexcept;
   bool take(Result<Loan>& got);
@@ -117,10 +122,13 @@ class Connection : public ListLink {
   PeerWatch watch_;
   rondo::detail::Chain* chain_ = nullptr;
   Http1Exchange* ex_ = nullptr;
+  Http2Connection* http2_ = nullptr;
   Handler* handler_ = nullptr;   // Of the request at hand, when it is a coroutine.
   std::string address_;
   TimePoint head_due_ = k_no_deadline;  // Set while part of a head has arrived.
   std::size_t answered_ = 0;     // Since the last flush.
+  std::size_t preface_ = 0;      // Bytes of HTTP/2's preface that have arrived.
+  bool may_be_http2_;            // Nothing has arrived that is not its preface.
   bool served_ = false;          // At least one request: keep_alive instead of head_timeout.
   bool stopping_ = false;
   bool over_ = false;            // Nothing more is parsed.
@@ -148,6 +156,8 @@ class ServerState : public rondo::detail::LoopHook {
 
   Http1Exchange& borrow(Connection& connection);
   void give_back(Http1Exchange& exchange) noexcept;
+  Http2Exchange& borrow_http2();
+  void give_back(Http2Exchange& exchange) noexcept;
   void enter(Connection& connection) noexcept;
   void leave(Connection& connection) noexcept;
   void stop_all() noexcept;
@@ -165,6 +175,7 @@ class ServerState : public rondo::detail::LoopHook {
   friend class Slot;
   IntrusiveList<Connection> connections_;
   Http1Exchange* free_ = nullptr;
+  Http2Exchange* free_http2_ = nullptr;
   std::size_t slots_ = 0;
 };
 

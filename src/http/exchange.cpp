@@ -16,7 +16,7 @@ void Exchange::begin(bool has_body) noexcept {
   wants_continue = head.expect_continue();
   answer = Answer::open;
   status = 200;
-  has_length = bad_field = false;
+  has_length = bad_field = failed = false;
   length_left = body_size = 0;
   close = !head.keep_alive() || connection->stopping();
   params.count = 0;
@@ -26,7 +26,7 @@ void Exchange::begin(bool has_body) noexcept {
 Result<ByteView> Exchange::fail_body(Errc code) noexcept {
   body = Body::failed;
   body_error = code;
-  close = true;
+  failed = true;
   return Error(code, "read body");
 }
 
@@ -45,7 +45,7 @@ void Exchange::handler_threw() noexcept {
     line.append(" something that is no std::exception");
   }
   log(LogLevel::error, line);
-  close = true;
+  failed = true;
   if (answer != Answer::open) return cut();
   fields.clear();
   bad_field = false;

@@ -40,7 +40,6 @@ struct Exchange {
   virtual Task<Result<>> write(ByteView piece) = 0;
   virtual Task<Result<>> flush() = 0;
   virtual Task<Result<>> send_file(int fd, std::uint64_t offset, std::uint64_t length) = 0;
-  virtual Upgraded upgrade(std::string_view protocol) = 0;
   /// A part of the answer has left and the rest will not come: whoever reads it must see that.
   virtual void cut() noexcept = 0;
 
@@ -70,6 +69,7 @@ struct Exchange {
   bool wants_continue = false;
   bool has_length = false;
   bool bad_field = false;
+  bool failed = false;           // Its handler threw, or the request's body was not to be had.
   bool close = false;            // The connection ends after this answer.
 
  protected:

@@ -145,7 +145,7 @@ void Http1Exchange::put_head(std::uint64_t length, bool with_length) {
 }
 
 void Http1Exchange::decide_close() noexcept {
-  if (connection->stopping()) close = true;
+  if (connection->stopping() || failed) close = true;
   if (body != Body::unread) return;
   // A body that will not be read away leaves no way to find the next request.
   const std::size_t most = connection->server().options.drain_max;
@@ -210,7 +210,6 @@ Task<> Http1Exchange::disconnected() {
   co_await sleep_until(k_no_deadline);
 }
 
-Upgraded Http1Exchange::upgrade(std::string_view protocol) { return connection->upgrade(protocol); }
 void Http1Exchange::cut() noexcept { connection->cut(); }
 
 Task<Result<>> Http1Exchange::write(ByteView piece) {

@@ -35,6 +35,11 @@ std::optional<std::string> Request::query_value(std::string_view name) const {
 std::string_view Request::peer() const noexcept { return exchange_.connection->peer_address(); }
 bool Request::secure() const noexcept { return exchange_.connection->secure(); }
 
+std::string_view Request::version() const noexcept {
+  if (head().major_version() == 2) return "HTTP/2";
+  return head().minor_version() == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
 void Request::set_body_max(std::uint64_t bytes) noexcept { exchange_.set_body_max(bytes); }
 
 detail::Prompt<Result<ByteView>> Request::read() noexcept {
@@ -139,7 +144,8 @@ Task<Result<>> Response::send_file(int descriptor, std::uint64_t offset, std::ui
 }
 
 Upgraded Response::switch_protocols(std::string_view protocol) {
-  return exchange_.upgrade(protocol);
+  RONDO_ASSERT(!exchange_.head.upgrade().empty(), "the client did not ask for an upgrade");
+  return exchange_.connection->upgrade(protocol);
 }
 
 void Upgraded::cancel() noexcept { connection->cancel(); }

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "http/connection.hpp"
+#include "http/http2_connection.hpp"
 #include "rondo/base/log.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/core/select.hpp"
@@ -58,6 +59,7 @@ ServerState::ServerState(Router r, const ServerOptions& o) : router(std::move(r)
 ServerState::~ServerState() {
   if (linked()) unlink();
   while (free_) delete std::exchange(free_, free_->next);
+  while (free_http2_) delete std::exchange(free_http2_, free_http2_->next);
 }
 
 Http1Exchange& ServerState::borrow(Connection& connection) {
@@ -86,6 +88,19 @@ void ServerState::give_back(Http1Exchange& exchange) noexcept {
   exchange.shared = {};
   exchange.next = std::exchange(free_, &exchange);
   ++statistics.idle;
+}
+
+Http2Exchange& ServerState::borrow_http2() {
+  if (!free_http2_) {
+    free_http2_ = new Http2Exchange();
+    ++statistics.exchanges;
+  }
+  return *std::exchange(free_http2_, free_http2_->next);
+}
+
+void ServerState::give_back(Http2Exchange& exchange) noexcept {
+  exchange.clear();
+  exchange.next = std::exchange(free_http2_, &exchange);
 }
 
 void ServerState::enter(Connection& connection) noexcept {
@@ -153,7 +168,8 @@ Task<> serve_secured(Slot slot, net::Stream peer, tls::Context context) {
     auto& secured = std::get<0>(agreed.values);
     if (!secured || !*secured) co_return;  // The context counts it; the peer was told why.
     tls::Stream stream = std::move(*secured).or_throw();
-    Connection connection(slot.server(), stream, {.address = from, .secure = true}, nullptr);
+    Connection connection(slot.server(), stream, 
+                          {.address = from, .secure = true, .http2 = stream.alpn() == "h2"}, nullptr);
     co_await connection.run();
   } catch (const std::exception& error) {
     log(LogLevel::error, error.what());  // Out of memory: this connection only.

@@ -106,7 +106,9 @@ struct Http2Callbacks {
       stream->untaken_ = {};
       stream->refusal_ = 0;
       stream->reason_ = "";
+      stream->taken_ = 0;
       stream->last_ = stream->request_ended_ = stream->answer_ended_ = false;
+      stream->rest_refused_ = false;
       stream->open_ = true;
       nghttp2_session_set_stream_user_data(session, id, stream);
       at.head.begin(stream->request_);
@@ -180,11 +182,17 @@ struct Http2Callbacks {
     });
   }
 
-  static int on_frame_send(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+  static void end_answer(nghttp2_session* session, Http2Stream& stream) {
+    stream.answer_ended_ = true;
+    if (stream.rest_refused_ && !stream.request_ended_)
+      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream.id_, NGHTTP2_NO_ERROR);
+  }
+
+  static int on_frame_send(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     State& at = state(user);
     const bool can_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
     if (can_end && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-      if (Http2Stream* stream = at.find(frame->hd.stream_id)) stream->answer_ended_ = true;
+      if (Http2Stream* stream = at.find(frame->hd.stream_id)) end_answer(session, *stream);
     }
     if (frame->hd.type == NGHTTP2_RST_STREAM && is_the_peers(frame->rst_stream.error_code))
       at.guard.count_reset();
@@ -223,6 +231,7 @@ struct Http2Callbacks {
     return guarded(at, [&] {
       at.out->append(view(header, 9)).append(as_text(stream.untaken_.first(size)));
       stream.untaken_ = stream.untaken_.subspan(size);
+      stream.taken_ += size;
       at.body_bytes += size;
       at.guard.credit(size);
       if (size > 0 && stream.untaken_.empty()) {
@@ -368,6 +377,12 @@ void Http2Session::consumed(Http2Stream& stream, std::size_t bytes) {
   if (bytes == 0) return;
   if (stream.open_) nghttp2_session_consume(state_->session, stream.id_, bytes);
   else nghttp2_session_consume_connection(state_->session, bytes);
+}
+
+void Http2Session::refuse_rest(Http2Stream& stream) {
+  if (!stream.open_ || stream.request_ended_) return;
+  stream.rest_refused_ = true;
+  if (stream.answer_ended_) reset(stream, Http2Code::no_error);
 }
 
 void Http2Session::drain() {

@@ -61,12 +61,14 @@ class Http2Stream {
   Http2Stream& operator=(const Http2Stream&) = delete;
 
   /// Complete from on_head on, in the form of HTTP/1.1 with field names as they were sent.
-  const RequestHead& request() const noexcept { return request_; }
+  const RequestHead& request_head() const noexcept { return request_; }
   /// Not 0: the request must be answered with this status, and why.
   int refusal() const noexcept { return refusal_; }
   const char* reason() const noexcept { return reason_; }
   /// Bytes supplied that were not taken yet.
   ByteView untaken() const noexcept { return untaken_; }
+  /// Bytes taken of all that were supplied.
+  std::uint64_t taken() const noexcept { return taken_; }
   bool is_open() const noexcept { return open_; }
   /// The client has sent all of its request.
   bool request_ended() const noexcept { return request_ended_; }
@@ -85,10 +87,12 @@ class Http2Stream {
   const char* reason_ = "";
   std::int32_t id_ = 0;
   int refusal_ = 0;
+  std::uint64_t taken_ = 0;
   bool last_ = false;           // Nothing comes behind `untaken_`.
   bool open_ = false;
   bool request_ended_ = false;
   bool answer_ended_ = false;
+  bool rest_refused_ = false;   // The client is told to stop once the answer has ended.
 };
 
 /// What a session tells. None of these may call feed() or produce().
@@ -136,6 +140,10 @@ class Http2Session {
   void reset(Http2Stream& stream, Http2Code code);
   /// Bytes of the body were used: the client may send as many more.
   void consumed(Http2Stream& stream, std::size_t bytes);
+
+  /// Whatever is left of the request is not wanted: once the answer has ended the client is told
+  /// to stop (RFC 9113, section 8.1).
+  void refuse_rest(Http2Stream& stream);
 
   /// Says that the connection will end; requests that are on their way are still served, those
   /// the client begins after it has heard of it are not.

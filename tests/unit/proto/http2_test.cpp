@@ -84,7 +84,7 @@ TEST(Http2Session, requestsBecomeHeadsOfHttp1InAnyCut) {
     Talk talk;
     EXPECT_TRUE(talk.say(all, piece));
     ASSERT_EQ(talk.requests.streams.size(), 2U);
-    const RequestHead& head = talk.requests.streams[0].request();
+    const RequestHead& head = talk.requests.streams[0].request_head();
     EXPECT_EQ(head.text(), "GET /a%20b?c=d HTTP/2\r\nhost: a\r\nx-name: value\r\n"
                            "cookie: a=1; b=2\r\n\r\n");
     EXPECT_EQ(head.major_version(), 2);
@@ -96,8 +96,8 @@ TEST(Http2Session, requestsBecomeHeadsOfHttp1InAnyCut) {
     EXPECT_FALSE(head.has_body());
     const Stream& second = talk.requests.streams[1];
     EXPECT_EQ(second.body, "ping");
-    EXPECT_EQ(second.request().content_length(), 4U);
-    EXPECT_TRUE(second.request().expect_continue() && second.request().has_body());
+    EXPECT_EQ(second.request_head().content_length(), 4U);
+    EXPECT_TRUE(second.request_head().expect_continue() && second.request_head().has_body());
     EXPECT_EQ(talk.requests.log, "head head end ");
     EXPECT_FALSE(talk.session.in_head());
   }
@@ -201,7 +201,7 @@ TEST(Http2Session, headsThatHttp1RefusesAreRefused) {
     EXPECT_EQ(stream.head, head.status != 0) << head.what;
     EXPECT_EQ(talk.heard[1].reset, head.status == 0 ? 1 : -1) << head.what;
     EXPECT_TRUE(talk.say(h2::get(3, "/next")));
-    EXPECT_EQ(talk.requests.streams[1].request().path(), "/next") << head.what;
+    EXPECT_EQ(talk.requests.streams[1].request_head().path(), "/next") << head.what;
   }
 }
 
@@ -330,7 +330,7 @@ TEST(Http2Session, aPackedHeadThatUnpacksTooFarIsDropped) {
   };
   EXPECT_TRUE(talk.say(head(20)));
   EXPECT_EQ(talk.requests.streams[0].refusal(), 431);
-  EXPECT_LT(talk.requests.streams[0].request().text().size(), 40'000U);
+  EXPECT_LT(talk.requests.streams[0].request_head().text().size(), 40'000U);
   Talk bomb;
   EXPECT_FALSE(bomb.say(head(10'000)));
   EXPECT_EQ(bomb.heard.goaway, 11);
