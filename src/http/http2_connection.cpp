@@ -74,9 +74,12 @@ Http2Connection::Http2Connection(Connection& shell)
         ++connection.server_.statistics.timeouts;
         connection.shell_.cancel();
       }) {
-  stall_clock_.connection = this;
+  stall_clock_.connection = rest_clock_.connection = this;
   stall_clock_.fire = [](rondo::detail::Timer& timer) noexcept {
-    static_cast<StallClock&>(timer).connection->look_for_stalls();
+    static_cast<Clock&>(timer).connection->look_for_stalls();
+  };
+  rest_clock_.fire = [](rondo::detail::Timer& timer) noexcept {
+    static_cast<Clock&>(timer).connection->refuse_rests();
   };
   idle_due_ = deadline_after(loop().now(), server_.options.head_timeout);
   relieved_.set();
@@ -85,6 +88,7 @@ Http2Connection::Http2Connection(Connection& shell)
 
 Http2Connection::~Http2Connection() {
   if (stall_clock_.armed()) loop().disarm(stall_clock_);
+  if (rest_clock_.armed()) loop().disarm(rest_clock_);
   over_ = true;
   while (Http2Exchange* exchange = fresh_.first()) release(*exchange);
   while (Http2Exchange* exchange = open_.first()) release(*exchange);
@@ -146,9 +150,7 @@ void Http2Connection::written_all() noexcept {
   if (live_ == 0 && out_.capacity() > k_out_kept) out_ = {};
   if (session_.waiting() > 0 && !stall_clock_.armed() && !over_) {
     sent_before_ = session_.body_bytes();
-    stall_clock_.deadline =
-        deadline_after(loop().now(), server_.options.write_timeout).time_since_epoch().count();
-    loop().arm(stall_clock_);
+    stall_clock_.arm_after(server_.options.write_timeout);
   }
   if (!over_ && session_.is_over()) {  // The client broke the rules, or has said goodbye.
     over_ = must_linger_ = true;
@@ -204,8 +206,8 @@ void Http2Connection::finish(Http2Exchange& ex) {
       ex.supply(ex.untaken(), true);
     }
   }
-  ex.use_up(ex.unused);  // Nobody reads on.
-  session_.refuse_rest(ex);
+  ex.discard();
+  if (!ex.request_ended() && !rest_clock_.armed()) rest_clock_.arm_after(server_.options.drain_timeout);
   if (ex.close) stop();
 }
 
@@ -217,7 +219,7 @@ void Http2Connection::handler_ended(Http2Exchange& ex, bool cancelled) noexcept 
 }
 
 void Http2Connection::release(Http2Exchange& ex) noexcept {
-  ex.use_up(ex.unused);
+  ex.discard();
   ex.unlink();
   server_.give_back(ex);
   if (--live_ > 0) return;
@@ -254,7 +256,7 @@ void Http2Connection::on_body(proto::Http2Stream& stream, ByteView piece) {
   ex.unused += piece.size();
   ex.received += piece.size();
   const bool is_read = ex.running || ex.answer == Exchange::Answer::open;
-  if (!is_read) return ex.use_up(piece.size());
+  if (!is_read) return ex.discard();
   ex.arrived.append(as_text(piece));
   // A body that is put together is bounded by its own limit.
   if (ex.collecting && ex.received <= ex.body_max) ex.use_up(piece.size());
@@ -305,6 +307,25 @@ void Http2Connection::look_for_stalls() noexcept {
   if (stalled) ++server_.statistics.timeouts;
   if (stalled && nothing_left) return end(proto::Http2Code::enhance_your_calm);
   wake();  // The writer arms the clock again.
+}
+
+/// Most clients stop by themselves when they see the answer, and some take a reset right behind it
+/// for a failure (curl 7.88): the others are reset after drain_timeout.
+void Http2Connection::refuse_rests() noexcept {
+  bool any = false;
+  for (Http2Exchange* at = open_.first(); at; at = open_.next(*at)) {
+    const bool goes_on = !at->running && at->answer_ended() && !at->request_ended();
+    if (goes_on && at->rest_seen) session_.refuse_rest(*at);
+    at->rest_seen = goes_on;
+    any |= !at->running && !at->request_ended();
+  }
+  wake();
+  if (any && !over_) rest_clock_.arm_after(server_.options.drain_timeout);
+}
+
+void Http2Connection::Clock::arm_after(Duration time) noexcept {
+  deadline = deadline_after(loop().now(), time).time_since_epoch().count();
+  loop().arm(*this);
 }
 
 void Http2Connection::stop() noexcept {

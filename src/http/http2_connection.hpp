@@ -42,6 +42,7 @@ struct Http2Exchange final : proto::Http2Stream, Exchange, ListLink {
   Result<> check_body() noexcept;
   Task<Result<>> wait_more();
   void use_up(std::size_t bytes) noexcept;
+  void discard() noexcept;
   // Response.
   void put_head(std::uint64_t length, bool with_length, bool has_body);
   bool begin_whole(std::uint64_t length);        // True: a body has to follow.
@@ -70,6 +71,7 @@ struct Http2Exchange final : proto::Http2Stream, Exchange, ListLink {
   std::size_t unused = 0;        // Of these, what the client may not send anew yet.
   std::uint64_t taken_before = 0;  // When stalls were looked for last.
   bool was_waiting = false;        // Then.
+  bool rest_seen = false;        // The request went on behind its answer when that was looked for.
   bool collecting = false;
   bool running = false;
   bool was_cut = false;
@@ -98,8 +100,9 @@ class Http2Connection final : proto::Http2Events {
   void handler_ended(Http2Exchange& exchange, bool cancelled) noexcept;
 
  private:
-  struct StallClock : rondo::detail::Timer {
+  struct Clock : rondo::detail::Timer {
     Http2Connection* connection = nullptr;
+    void arm_after(Duration time) noexcept;
   };
 
   proto::Http2Stream* begin() override;
@@ -120,12 +123,14 @@ class Http2Connection final : proto::Http2Events {
   void end(proto::Http2Code code) noexcept;
   void cancel_handlers(CancelReason reason) noexcept;
   void look_for_stalls() noexcept;
+  void refuse_rests() noexcept;
 
   Connection& shell_;
   ServerState& server_;
   proto::Http2Session session_;
   PeerWatch write_watch_;
-  StallClock stall_clock_;
+  Clock stall_clock_;            // Armed while bytes of answers wait for the client.
+  Clock rest_clock_;             // Armed while a request goes on behind its answer.
   IntrusiveList<Http2Exchange> open_;
   IntrusiveList<Http2Exchange> fresh_;
   Event wake_;                   // Set while there may be output.

@@ -15,7 +15,7 @@ void Http2Exchange::open(Http2Connection& at) noexcept {
   answer = Answer::open;
   received = unused = 0;
   taken_before = 0;
-  was_waiting = collecting = running = was_cut = false;
+  was_waiting = rest_seen = collecting = running = was_cut = false;
 }
 
 void Http2Exchange::clear() noexcept {
@@ -37,6 +37,12 @@ void Http2Exchange::use_up(std::size_t bytes) noexcept {
   if (bytes == 0) return;
   unused -= bytes;
   http2->session().consumed(*this, bytes);
+  http2->wake();
+}
+
+/// Nobody reads what has arrived. The stream's window stays shut, so that no more comes than fits.
+void Http2Exchange::discard() noexcept {
+  http2->session().discarded(std::exchange(unused, 0));
   http2->wake();
 }
 

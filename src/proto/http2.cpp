@@ -375,8 +375,12 @@ void Http2Session::reset(Http2Stream& stream, Http2Code code) {
 
 void Http2Session::consumed(Http2Stream& stream, std::size_t bytes) {
   if (bytes == 0) return;
-  if (stream.open_) nghttp2_session_consume(state_->session, stream.id_, bytes);
-  else nghttp2_session_consume_connection(state_->session, bytes);
+  if (!stream.open_) return discarded(bytes);
+  nghttp2_session_consume(state_->session, stream.id_, bytes);
+}
+
+void Http2Session::discarded(std::size_t bytes) {
+  if (bytes > 0) nghttp2_session_consume_connection(state_->session, bytes);
 }
 
 void Http2Session::refuse_rest(Http2Stream& stream) {

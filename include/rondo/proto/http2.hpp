@@ -140,6 +140,8 @@ class Http2Session {
   void reset(Http2Stream& stream, Http2Code code);
   /// Bytes of the body were used: the client may send as many more.
   void consumed(Http2Stream& stream, std::size_t bytes);
+  /// Bytes of the body were thrown away: only on other streams may the client send as many more.
+  void discarded(std::size_t bytes);
 
   /// Whatever is left of the request is not wanted: once the answer has ended the client is told
   /// to stop (RFC 9113, section 8.1).
