@@ -207,7 +207,8 @@ void Http2Connection::finish(Http2Exchange& ex) {
     }
   }
   ex.discard();
-  if (!ex.request_ended() && !rest_clock_.armed()) rest_clock_.arm_after(server_.options.drain_timeout);
+  const bool goes_on = ex.is_open() && !ex.request_ended();
+  if (goes_on && !rest_clock_.armed()) rest_clock_.arm_after(server_.options.drain_timeout);
   if (ex.close) stop();
 }
 

@@ -17,8 +17,8 @@ using namespace rondo::literals;
 using http::Request;
 using http::Response;
 
-http::Router site(std::vector<std::string>& log) {
-  http::Router router;
+/// Handlers that have nothing to wait for.
+void add_plain(http::Router& router, std::vector<std::string>& log) {
   router.filter([&log](Request& in, Response& out) {
     log.push_back(std::string(in.method_text()) + " " + std::string(in.path()) + " " +
                   std::string(in.authority()) + " " + std::string(in.peer()));
@@ -36,12 +36,23 @@ http::Router site(std::vector<std::string>& log) {
   router.get("/same", [](Request&, Response& out) {
     out.status(304).header("ETag", "\"a\"").send();
   });
-  router.get("/nothing-said", [](Request&, Response&) -> Task<> { co_return; });
   router.get("/moved", [](Request&, Response& out) { out.redirect("/elsewhere"); });
   router.get("/large", [](Request&, Response& out) { out.send_owned(std::string(60'000, 'o')); });
   router.get("/shared", [](Request&, Response& out) {
     out.send(SharedBytes::copy(std::string(50'000, 's')));
   });
+  router.post("/ignore", [](Request&, Response& out) { out.send("ignored"); });
+  router.get("/illegal", [](Request&, Response& out) {
+    out.header("X", "a\r\nSet-Cookie: stolen").send("no");
+  });
+  router.get("/upgrade", [](Request& in, Response& out) {
+    out.send(in.head().upgrade().empty() ? "plain" : "upgrade");
+  });
+}
+
+/// Handlers that are coroutines.
+void add_tasks(http::Router& router) {
+  router.get("/nothing-said", [](Request&, Response&) -> Task<> { co_return; });
   router.get("/stream", [](Request&, Response& out) -> Task<> {
     for (const std::size_t size : {3U, 5'000U, 0U, 4'096U, 1U, 30'000U}) {
       const std::string piece(size, 'p');
@@ -89,17 +100,16 @@ http::Router site(std::vector<std::string>& log) {
     auto body = co_await in.read_all();
     out.send(body ? std::to_string(body->size()) : "too large");
   });
-  router.post("/ignore", [](Request&, Response& out) { out.send("ignored"); });
   router.get("/throws", [](Request&, Response&) -> Task<> {
     co_await sleep_for(1ms);
     throw std::runtime_error("told in a test");
   });
-  router.get("/illegal", [](Request&, Response& out) {
-    out.header("X", "a\r\nSet-Cookie: stolen").send("no");
-  });
-  router.get("/upgrade", [](Request& in, Response& out) {
-    out.send(in.head().upgrade().empty() ? "plain" : "upgrade");
-  });
+}
+
+http::Router site(std::vector<std::string>& log) {
+  http::Router router;
+  add_plain(router, log);
+  add_tasks(router);
   return router;
 }
 
