@@ -171,9 +171,13 @@ void Http2Connection::take(ByteView input) {
     open_.push_back(*exchange);
     if (!over_) start(*exchange);
   }
-  if (!session_.in_head()) head_due_ = k_no_deadline;
-  else if (head_due_ == k_no_deadline)
+  if (!session_.in_head()) {
+    head_due_ = k_no_deadline;
+  } else if (head_due_ == k_no_deadline || head_frame_ != session_.frames()) {
+    // Under load every piece of input may end in a head: each is another one.
     head_due_ = deadline_after(now, server_.options.head_timeout);
+    head_frame_ = session_.frames();
+  }
   if (session_.has_output()) wake();
 }
 

@@ -139,6 +139,7 @@ class Http2Connection final : proto::Http2Events {
   std::string out_;              // Output on its way to the stream.
   std::vector<proto::Field> fields_;
   TimePoint head_due_ = k_no_deadline;  // Set while part of a head has arrived.
+  std::uint64_t head_frame_ = 0;        // The session's frames() then.
   TimePoint idle_due_;                  // While no request is there.
   std::size_t live_ = 0;                // Exchanges.
   std::uint64_t sent_before_ = 0;       // Bytes of bodies when stalls were looked for last.

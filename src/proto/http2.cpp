@@ -403,6 +403,7 @@ void Http2Session::terminate(Http2Code code) {
 }
 
 bool Http2Session::in_head() const noexcept { return state_->guard.in_head(); }
+std::uint64_t Http2Session::frames() const noexcept { return state_->guard.frames(); }
 bool Http2Session::is_flooded() const noexcept { return state_->flooded; }
 std::size_t Http2Session::waiting() const noexcept { return state_->waiting; }
 std::uint64_t Http2Session::body_bytes() const noexcept { return state_->body_bytes; }

@@ -57,6 +57,7 @@ bool Http2Guard::count_frame(const Http2Limits& limits) noexcept {
                              std::size_t{header_[2]};
   const std::uint8_t flags = header_[4];
   skip_ = length;
+  ++frames_;
   in_head_frame_ = false;
   switch (header_[3]) {
     case k_headers:

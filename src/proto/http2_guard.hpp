@@ -30,11 +30,14 @@ class Http2Guard {
   }
   /// In the preface, or in a head that is not complete.
   bool in_head() const noexcept;
+  /// Frames that have begun, so far.
+  std::uint64_t frames() const noexcept { return frames_; }
 
  private:
   bool count_frame(const Http2Limits& limits) noexcept;
 
   TimePoint window_{};
+  std::uint64_t frames_ = 0;
   std::size_t skip_ = k_http2_preface.size();  // Bytes up to the next frame header.
   std::size_t control_ = 0;                    // In this window.
   std::size_t resets_ = 0;                     // In this window.

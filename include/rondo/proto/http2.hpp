@@ -155,6 +155,8 @@ class Http2Session {
 
   /// Part of a head, or of the preface, has arrived.
   bool in_head() const noexcept;
+  /// Frames that have begun to arrive: tells the head at hand from the one before.
+  std::uint64_t frames() const noexcept;
   /// The connection was ended for one of the rates.
   bool is_flooded() const noexcept;
   /// Streams whose supplied bytes wait for the client's windows (or for produce()).

@@ -486,6 +486,21 @@ TEST(Http2Timeouts, quietClientsAreClosed) {
   }
 }
 
+TEST(Http2Timeouts, inputThatAlwaysEndsInAHeadIsNotOneSlowHead) {
+  play2({.router = hello(), .client = [](Http2Client& c) -> Task<> {
+    std::string rest = h2::preface();
+    for (std::uint32_t id = 1; id < 100; id += 2) {
+      const std::string head = h2::get(id, "/");
+      co_await c.say(rest + head.substr(0, 15));
+      rest = head.substr(15);
+      co_await sleep_for(1s);
+    }
+    co_await c.say(rest);
+    co_await c.hear_answer(99);
+    EXPECT_EQ(c.heard[99].body, "Hello");
+  }});
+}
+
 TEST(Http2Timeouts, pingsDoNotKeepAConnectionAndARequestDoes) {
   const Outcome outcome = play2({.router = hello(), .client = [](Http2Client& c) -> Task<> {
     co_await c.say(h2::preface() + h2::get(1, "/"));
