@@ -78,7 +78,8 @@ void Http2Head::take(std::string_view name, std::string_view value, const Http2L
   if (in_pseudo_) put_first_line();
   // Split by clients so that it packs better; one field for everybody else (section 8.2.3).
   if (name == "cookie") {
-    if (!cookies_.empty()) cookies_.append("; ");
+    // An empty one would leave a space at the end.
+    if (!cookies_.empty() && !value.empty()) cookies_.append("; ");
     cookies_.append(value);
     return;
   }
