@@ -161,10 +161,7 @@ void Http2Connection::written_all() noexcept {
 void Http2Connection::take(ByteView input) {
   const TimePoint now = loop().now();
   if (!session_.feed(input, now)) {
-    if (session_.is_flooded()) {
-      ++server_.statistics.floods;
-      log(LogLevel::warning, "http: a flood of HTTP/2 frames; the connection is closed");
-    }
+    if (session_.is_flooded()) ++server_.statistics.floods;  // No line: that would be one more.
     over_ = must_linger_ = true;
   }
   while (Http2Exchange* exchange = fresh_.pop_front()) {

@@ -160,7 +160,8 @@ class Response {
   ///   The end of the handler ends the body.
   Task<Result<>> write(ByteView piece);
   Task<Result<>> write(std::string_view piece) { return write(as_bytes(piece)); }
-  /// Sends the head of a streamed answer before there is a body, and waits until all is sent.
+  /// Sends the head of a streamed answer before there is a body, and waits until all is sent; over
+  /// HTTP/2 until the client's windows have let all of it go.
   Task<Result<>> flush();
 
   /// Sends a part of an open file as the whole body, with its Content-Length; large parts without
