@@ -42,7 +42,7 @@ endfunction()
 
 rondo_layer(base)
 set(formats PkgConfig::zlib PkgConfig::brotlienc PkgConfig::brotlidec PkgConfig::zstd
-    PkgConfig::psl)
+    PkgConfig::psl PkgConfig::nghttp2)
 rondo_layer(proto DEPENDS base LIBRARIES rondo_llhttp ${formats} OBJECTS rondo_llhttp)
 rondo_driver(uring PkgConfig::uring)
 rondo_driver(epoll)

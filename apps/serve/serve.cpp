@@ -203,7 +203,7 @@ Task<int> serve_main(ServeOptions options) {
   if (!options.tls_cert.empty()) {
     auto context = tls::Context::server(
         {.identities = {{.certificate_file = options.tls_cert, .key_file = options.tls_key}},
-         .alpn = {"http/1.1"}});
+         .alpn = {"h2", "http/1.1"}});
     if (!context) co_return fail(context.error(), " (see --tls-cert and --tls-key)");
     tls = std::move(*context);
   }

@@ -31,7 +31,7 @@ Task<tls::Context> self_signed(std::string folder) {
                         .or_throw();
   if (!done.status.success()) throw SystemError(Error(Errc::failed, "openssl", done.errors));
   std::printf("certificate %s\n", made.certificate_file.c_str());
-  co_return tls::Context::server({.identities = {made}, .alpn = {"http/1.1"}}).or_throw();
+  co_return tls::Context::server({.identities = {made}, .alpn = {"h2", "http/1.1"}}).or_throw();
 }
 
 Task<> serve(std::string port, http::Router router, Transport transport) {

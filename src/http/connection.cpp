@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "rondo/base/log.hpp"
+#include "http/http2_connection.hpp"
 #include "rondo/proto/http1_write.hpp"
 
 namespace rondo::http::detail {
@@ -41,6 +41,8 @@ Connection::Connection(ServerState& server, ByteStream& stream, Peer peer,
         connection.cancel();
       }) {
   stopping_ = loop().stop_requested();
+  // Over TLS the version is agreed on before (RFC 9113, section 3.3).
+  may_be_http2_ = server.options.http2 && !peer.secure;
   server_.enter(*this);
 }
 
@@ -52,10 +54,15 @@ Connection::~Connection() {
 Task<> Connection::run() {
   chain_ = co_await ThisChain{};
   const Duration patient = server_.options.write_timeout;
+  if (peer_.http2) co_await run_http2();
   while (!over_) {
     if (wants_input()) {
       auto got = co_await watch_.read(patience());
       if (!take(got)) break;
+      if (may_be_http2_ && begins_http2()) {
+        co_await run_http2();
+        break;
+      }
     }
     while (next_request()) {
       if (handler_) {
@@ -68,7 +75,7 @@ Task<> Connection::run() {
         try {
           co_await handler_->start(ex_->request, ex_->response);
         } catch (...) {
-          handler_threw();
+          ex_->handler_threw();
         }
       }
       if (!ended_at_once()) co_await finish();
@@ -93,6 +100,45 @@ Task<> Connection::run() {
   }
   if (must_linger_) co_await linger();
   else stream_.shutdown_write();
+}
+
+/// True once the whole preface is there. A part of it is held back, which takes no memory; when
+/// it turns out to be the beginning of something else the parser is given it first.
+bool Connection::begins_http2() {
+  Http1Exchange& ex = *ex_;
+  const std::string_view rest = proto::k_http2_preface.substr(preface_);
+  const std::size_t size = std::min(rest.size(), ex.input.size());
+  if (as_text(ex.input).substr(0, size) == rest.substr(0, size)) {
+    preface_ += size;
+    ex.input = ex.input.subspan(size);
+    if (head_due_ == k_no_deadline)
+      head_due_ = deadline_after(loop().now(), server_.options.head_timeout);
+    return size == rest.size();
+  }
+  may_be_http2_ = false;
+  ByteView held = as_bytes(proto::k_http2_preface.substr(0, preface_));
+  if (!held.empty() && ex.parser.next(held) == proto::HttpEvent::error)
+    refuse(ex.parser.status(), ex.parser.reason());
+  return false;
+}
+
+Task<> Connection::run_http2() {
+  over_ = true;
+  Loan loan;
+  ByteView input;
+  if (ex_) {
+    loan = std::move(ex_->loan);
+    input = std::exchange(ex_->input, {});
+    server_.give_back(*std::exchange(ex_, nullptr));
+  }
+  Http2Connection http2(*this);
+  http2_ = &http2;
+  struct Forget {
+    Http2Connection*& pointer;
+    ~Forget() { pointer = nullptr; }
+  } forget{http2_};
+  co_await http2.run(proto::k_http2_preface.substr(0, preface_), std::move(loan), input);
+  must_linger_ = http2.must_linger();
 }
 
 bool Connection::wants_input() const noexcept { return !ex_ || ex_->input.empty(); }
@@ -135,56 +181,19 @@ bool Connection::next_request() {
 }
 
 void Connection::begin_request() {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   served_ = true;
   head_due_ = k_no_deadline;
-  handler_ = nullptr;
   ++server_.statistics.requests;
   ++answered_;
   ex.begin();
   // Without a body the message ends here; its head stays as it is until the next begins.
   if (ex.body == Exchange::Body::ended) ex.parser.next(ex.input);
-  Router& router = server_.router;
-  const Router::Match match = router.match(ex.request.method(), ex.request.path(), ex.params);
-  try {
-    if (!router.admit(ex.request, ex.response)) return;
-    if (!match.handler) return answer_miss(match);
-    if (match.handler->is_plain()) match.handler->call(ex.request, ex.response);
-    else handler_ = match.handler;
-  } catch (...) {
-    handler_threw();
-  }
-}
-
-void Connection::answer_miss(const Router::Match& match) {
-  Response& response = ex_->response;
-  if (!match.allow.empty()) response.header("Allow", match.allow);
-  if (match.status == 204) response.status(204).send();
-  else response.send_error(match.status);
-}
-
-void Connection::handler_threw() noexcept {
-  ++server_.statistics.handler_errors;
-  std::string line("http: a handler threw");
-  try {
-    throw;
-  } catch (const std::exception& error) {
-    line.append(": ").append(error.what());
-  } catch (...) {
-    line.append(" something that is no std::exception");
-  }
-  log(LogLevel::error, line);
-  ex_->close = true;
-  if (ex_->answer != Exchange::Answer::open) {
-    return cut();
-  }
-  ex_->fields.clear();
-  ex_->bad_field = false;
-  ex_->response.send_error(500);
+  handler_ = server_.route(ex);
 }
 
 void Connection::refuse(int status, std::string_view why) {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   ++server_.statistics.refused;
   over_ = must_linger_ = true;
   ex.fields.clear();
@@ -199,12 +208,13 @@ void Connection::refuse(int status, std::string_view why) {
 }
 
 bool Connection::ended_at_once() noexcept {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   if (ex.answer == Exchange::Answer::open) {
     const bool failed = ex.body == Exchange::Body::failed;
     if (failed) ex.response.send_error(status_of(Error(ex.body_error)));
     else ex.send_whole({});
   }
+  if (ex.failed) ex.close = true;
   if (ex.close) {
     over_ = true;
     // The client did not ask for the end and may be sending: a reset would eat the answer.
@@ -219,7 +229,7 @@ bool Connection::wants_write() const noexcept {
 }
 
 Task<> Connection::finish() {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   const Duration patient = server_.options.write_timeout;
   if (ex.answer == Exchange::Answer::upgraded) {
     over_ = must_linger_ = true;
@@ -246,7 +256,7 @@ Task<> Connection::finish() {
 }
 
 Task<> Connection::drain() {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   std::size_t drained = 0;
   ex.wants_continue = false;  // Answered already: nobody waits for a 100.
   while (ex.body == Exchange::Body::unread && drained <= server_.options.drain_max) {
@@ -258,7 +268,7 @@ Task<> Connection::drain() {
 }
 
 void Connection::pass_on_ahead() {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   if (ex.ahead.empty()) return;
   Loan all = Loan::of_size(ex.input.size() + ex.ahead.size());
   auto at = std::copy(ex.input.begin(), ex.input.end(), all.writable().begin());
@@ -291,7 +301,8 @@ Task<> Connection::linger() {
 
 void Connection::stop() noexcept {
   stopping_ = true;
-  if (!ex_ && !over_) watch_.interrupt(Errc::stopping);
+  if (http2_) http2_->stop();
+  else if (!ex_ && !over_) watch_.interrupt(Errc::stopping);
 }
 
 void Connection::cut() noexcept {
@@ -312,10 +323,9 @@ std::string_view Connection::peer_address() {
 }
 
 Upgraded Connection::upgrade(std::string_view protocol) {
-  Exchange& ex = *ex_;
+  Http1Exchange& ex = *ex_;
   RONDO_ASSERT(ex.answer == Exchange::Answer::open, "switch_protocols() after an answer");
   RONDO_ASSERT(ex.body == Exchange::Body::ended, "only a request without a body may upgrade");
-  RONDO_ASSERT(!ex.parser.head().upgrade().empty(), "the client did not ask for an upgrade");
   ex.answer = Exchange::Answer::upgraded;
   ex.out.append("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ");
   ex.out.append(protocol).append("\r\n").append(ex.fields).append("\r\n");

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of the HTTP server: one Connection per stream, one Exchange per busy connection.
+// The inside of the HTTP server: one Connection per stream, one Http1Exchange per busy connection.
 //
 // States of a connection, all inside Connection::run():
 //   idle      no Exchange, waits for the first bytes       keep_alive (head_timeout at first)
 //   head      an Exchange with part of a head              head_timeout
 //   handler   a plain handler runs inside next_request(), a coroutine one is awaited by run()
 //   answer    finish(): the rest of the request is read away, the rest of the answer written
+//   http2     the client speaks HTTP/2: run_http2() has the rest (http2_connection.hpp)
 //   closing   refused or asked to: linger() reads what comes, so that the answer is not reset
-// Answers are put together in Exchange::out and given to the stream when a batch of input is
+// Answers are put together in Http1Exchange::out and given to the stream when a batch of input is
 // used up, when 2 KiB have come together, and before anything that may wait.
 #pragma once
 
@@ -16,6 +17,7 @@
 #include <string_view>
 #include <utility>
 
+#include "http/exchange.hpp"
 #include "rondo/base/intrusive_list.hpp"
 #include "rondo/core/event.hpp"
 #include "rondo/core/loop.hpp"
@@ -26,58 +28,50 @@
 
 namespace rondo::http::detail {
 
-/// What is needed to serve one request after another; lent to a connection while it is busy.
-struct Exchange {
-  enum class Body : std::uint8_t { unread, ended, failed };
-  enum class Answer : std::uint8_t { open, whole, streaming, upgraded };
+/// A base of its own: the head that Exchange refers to is there before it.
+struct OwnParser {
+  proto::RequestParser parser;
+};
 
-  explicit Exchange(const ServerOptions& options);
-  Exchange(const Exchange&) = delete;
+/// What is needed to serve one request after another; lent to a connection while it is busy.
+struct Http1Exchange final : OwnParser, Exchange {
+  explicit Http1Exchange(const ServerOptions& options);
 
   void begin();                                  // A new request: forgets the one before.
   // Request.
-  bool pull(Result<ByteView>& piece);            // False: more input is needed.
-  Result<ByteView> fail_body(Errc code) noexcept;
-  Task<Result<ByteView>> wait_body(bool yield);
-  bool collect(Result<std::string_view>& all);   // False: more input is needed.
-  Task<Result<std::string_view>> wait_all(bool yield);
+  bool pull(Result<ByteView>& piece) override;
+  Task<Result<ByteView>> wait_body(bool yield) override;
+  bool collect(Result<std::string_view>& all) override;
+  Task<Result<std::string_view>> wait_all(bool yield) override;
+  void set_body_max(std::uint64_t bytes) noexcept override { parser.set_body_max(bytes); }
+  Task<> disconnected() override;
   // Response.
-  bool has_no_body() const noexcept;
   void put_head(std::uint64_t length, bool has_length);
   void put_number(std::uint64_t value);
   void decide_close() noexcept;
   bool begin_whole(std::uint64_t length);        // True: a body has to follow.
-  void send_whole(std::string_view body);
+  void send_whole(std::string_view body) override;
+  void send_shared(SharedBytes body) override;
+  void send_owned(std::string body) override;
   void begin_stream();
   std::string_view end_stream() noexcept;        // What ends a streamed body.
+  Task<Result<>> write(ByteView piece) override;
+  Task<Result<>> flush() override;
+  Task<Result<>> send_file(int fd, std::uint64_t offset, std::uint64_t length) override;
+  void cut() noexcept override;
 
-  proto::RequestParser parser;
-  Request request;
-  Response response;
-  Connection* connection = nullptr;
-  Exchange* next = nullptr;    // In the server's list of free ones.
-  Params params;
+  Http1Exchange* next = nullptr;   // In the server's list of free ones.
   Loan loan;                   // Received bytes; `input` is the part not parsed yet.
   ByteView input;
   std::string ahead;           // What disconnected() received meanwhile.
   std::string stored;          // A body put together by read_all().
-  std::string fields;          // Of the answer.
   std::string out;             // Answers on their way to the stream.
-  std::string owned;           // Body of the answer, when it is not in `out`.
-  SharedBytes shared;
-  std::uint64_t length_left = 0;
-  std::uint64_t body_size = 0;   // Of the answer, so far.
-  int status = 200;
-  Body body = Body::ended;
-  Answer answer = Answer::open;
-  Errc body_error = Errc{0};
-  bool wants_continue = false;
   bool collecting = false;
-  bool has_length = false;
   bool chunked = false;
-  bool bad_field = false;
-  bool close = false;          // The connection ends after this answer.
 };
+
+class Http2Connection;
+struct Http2Exchange;
 
 class Connection : public ListLink {
  public:
@@ -105,14 +99,13 @@ class Connection : public ListLink {
   Upgraded upgrade(std::string_view protocol);
 
  private:
+  Task<> run_http2();
+  bool begins_http2();
   bool wants_input() const noexcept;
   Duration patience() const noexcept;
   bool take(Result<Loan>& got);
   bool next_request();
-  void answer_miss(const Router::Match& match);
   void begin_request();
-  void call_plain() noexcept;
-  void handler_threw() noexcept;
   void refuse(int status, std::string_view why);
   bool ended_at_once() noexcept;
   bool wants_write() const noexcept;
@@ -128,11 +121,14 @@ class Connection : public ListLink {
   net::Stream* socket_;
   PeerWatch watch_;
   rondo::detail::Chain* chain_ = nullptr;
-  Exchange* ex_ = nullptr;
+  Http1Exchange* ex_ = nullptr;
+  Http2Connection* http2_ = nullptr;
   Handler* handler_ = nullptr;   // Of the request at hand, when it is a coroutine.
   std::string address_;
   TimePoint head_due_ = k_no_deadline;  // Set while part of a head has arrived.
   std::size_t answered_ = 0;     // Since the last flush.
+  std::size_t preface_ = 0;      // Bytes of HTTP/2's preface that have arrived.
+  bool may_be_http2_;            // Nothing has arrived that is not its preface.
   bool served_ = false;          // At least one request: keep_alive instead of head_timeout.
   bool stopping_ = false;
   bool over_ = false;            // Nothing more is parsed.
@@ -158,11 +154,15 @@ class ServerState : public rondo::detail::LoopHook {
   ServerState(Router r, const ServerOptions& o);
   ~ServerState();
 
-  Exchange& borrow(Connection& connection);
-  void give_back(Exchange& exchange) noexcept;
+  Http1Exchange& borrow(Connection& connection);
+  void give_back(Http1Exchange& exchange) noexcept;
+  Http2Exchange& borrow_http2();
+  void give_back(Http2Exchange& exchange) noexcept;
   void enter(Connection& connection) noexcept;
   void leave(Connection& connection) noexcept;
   void stop_all() noexcept;
+  /// Runs the filters and a plain handler; one that is a coroutine is returned, to be awaited.
+  Handler* route(Exchange& exchange) noexcept;
   bool full() const noexcept { return slots_ >= options.connections_max; }
 
   Router router;
@@ -174,7 +174,8 @@ class ServerState : public rondo::detail::LoopHook {
  private:
   friend class Slot;
   IntrusiveList<Connection> connections_;
-  Exchange* free_ = nullptr;
+  Http1Exchange* free_ = nullptr;
+  Http2Exchange* free_http2_ = nullptr;
   std::size_t slots_ = 0;
 };
 

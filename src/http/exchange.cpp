@@ -1,212 +1,72 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "http/exchange.hpp"
+
 #include <algorithm>
-#include <charconv>
+#include <exception>
 
 #include "http/connection.hpp"
 #include "rondo/base/log.hpp"
-#include "rondo/core/sleep.hpp"
-#include "rondo/proto/http1_write.hpp"
+#include "rondo/core/detail/file_awaiter.hpp"
 
 namespace rondo::http::detail {
 
-namespace {
-
-proto::HttpLimits limits_of(const ServerOptions& options) noexcept {
-  return {.head_max = options.head_max,
-          .fields_max = options.fields_max,
-          .target_max = options.target_max,
-          .body_max = options.body_max,
-          .chunk_extensions_max = options.chunk_extensions_max};
-}
-
-}  // namespace
-
-Exchange::Exchange(const ServerOptions& options)
-    : parser(limits_of(options)), request(*this), response(*this) {}
-
-void Exchange::begin() {
-  const proto::RequestHead& head = parser.head();
-  body = head.has_body() ? Body::unread : Body::ended;
+void Exchange::begin(bool has_body) noexcept {
+  body = has_body ? Body::unread : Body::ended;
   body_error = Errc{0};
   wants_continue = head.expect_continue();
-  collecting = false;
-  if (!stored.empty()) stored.clear();
   answer = Answer::open;
   status = 200;
-  has_length = chunked = bad_field = false;
+  has_length = bad_field = failed = false;
   length_left = body_size = 0;
   close = !head.keep_alive() || connection->stopping();
   params.count = 0;
   fields.clear();
 }
 
-// --- The request's body -----------------------------------------------------------------------
-
 Result<ByteView> Exchange::fail_body(Errc code) noexcept {
   body = Body::failed;
   body_error = code;
-  close = true;
+  failed = true;
   return Error(code, "read body");
 }
 
-bool Exchange::pull(Result<ByteView>& piece) {
-  if (body == Body::ended) return piece = ByteView(), true;
-  if (body == Body::failed) return piece = Error(body_error, "read body"), true;
-  switch (parser.next(input)) {
-    case proto::HttpEvent::body:
-      return piece = parser.body(), true;
-    case proto::HttpEvent::end:
-      body = Body::ended;
-      return piece = ByteView(), true;
-    case proto::HttpEvent::error:
-      piece = fail_body(parser.status() == 413 ? Errc::too_large : Errc::bad_message);
-      return true;
-    default:
-      return false;
-  }
-}
-
-Task<Result<ByteView>> Exchange::wait_body(bool yield) {
-  if (yield) co_await checkpoint();
-  const ServerOptions& options = connection->server().options;
-  Result<ByteView> piece = ByteView();
-  while (!pull(piece)) {
-    if (wants_continue && answer == Answer::open) {
-      out.append("HTTP/1.1 100 Continue\r\n\r\n");
-    }
-    wants_continue = false;
-    if (!out.empty()) {
-      auto sent = co_await connection->watch().write(rondo::as_bytes(out), options.write_timeout);
-      out.clear();
-      if (!sent) co_return fail_body(sent.error().code());
-    }
-    auto got = co_await connection->watch().read(options.body_timeout);
-    if (!got) co_return fail_body(got.error().code());
-    if (got->empty()) co_return fail_body(Errc::end_of_stream);
-    loan = std::move(*got);
-    input = loan.bytes();
-  }
-  co_return piece;
-}
-
-bool Exchange::collect(Result<std::string_view>& all) {
-  Result<ByteView> piece = ByteView();
-  if (!collecting) {
-    if (!pull(piece)) return false;
-    if (!piece) return all = piece.error(), true;
-    const ByteView first = *piece;
-    if (!pull(piece)) {
-      collecting = true;  // More will come: from here on the pieces are put together.
-      stored.assign(as_text(first));
-      return false;
-    }
-    if (!piece) return all = piece.error(), true;
-    if (piece->empty()) return all = as_text(first), true;
-    collecting = true;
-    stored.assign(as_text(first)).append(as_text(*piece));
-  }
-  while (pull(piece)) {
-    if (!piece) return all = piece.error(), true;
-    if (piece->empty()) return all = std::string_view(stored), true;
-    stored.append(as_text(*piece));
-  }
-  return false;
-}
-
-Task<Result<std::string_view>> Exchange::wait_all(bool yield) {
-  if (yield) co_await checkpoint();
-  Result<std::string_view> all = std::string_view();
-  while (!collect(all)) {
-    collecting = true;
-    const auto& head = parser.head();
-    const std::uint64_t known = std::min<std::uint64_t>(
-        head.content_length(), connection->server().options.body_max);
-    if (stored.capacity() < known) stored.reserve(static_cast<std::size_t>(known));
-    auto piece = co_await wait_body(false);
-    if (!piece) co_return piece.error();
-    stored.append(as_text(*piece));
-  }
-  co_return all;
-}
-
-// --- The answer -------------------------------------------------------------------------------
-
 bool Exchange::has_no_body() const noexcept {
-  return parser.head().method() == Method::head || status == 204 || status == 304;
+  return head.method() == Method::head || status == 204 || status == 304;
 }
 
-void Exchange::put_number(std::uint64_t value) {
-  char digits[20];
-  const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
-  out.append(digits, static_cast<std::size_t>(end - digits));
-}
-
-void Exchange::put_head(std::uint64_t length, bool with_length) {
-  if (status == 200) {
-    out.append("HTTP/1.1 200 OK\r\n");
-  } else {
-    out.append("HTTP/1.1 ");
-    put_number(static_cast<std::uint64_t>(status));
-    out.append(" ").append(proto::status_text(status)).append("\r\n");
+void Exchange::handler_threw() noexcept {
+  ++connection->server().statistics.handler_errors;
+  std::string line("http: a handler threw");
+  try {
+    throw;
+  } catch (const std::exception& error) {
+    line.append(": ").append(error.what());
+  } catch (...) {
+    line.append(" something that is no std::exception");
   }
-  out.append(connection->server().date.get());
-  if (close) out.append("Connection: close\r\n");
-  else if (parser.head().minor_version() == 0) out.append("Connection: keep-alive\r\n");
-  out.append(fields);
-  if (with_length && status != 204) {
-    out.append("Content-Length: ");
-    put_number(length);
-    out.append("\r\n");
+  log(LogLevel::error, line);
+  failed = true;
+  if (answer != Answer::open) return cut();
+  fields.clear();
+  bad_field = false;
+  response.send_error(500);
+}
+
+Task<Result<>> Exchange::copy_part(int fd, std::uint64_t offset, std::uint64_t length) {
+  Loan block = Loan::of_size(std::min(length, k_file_copied));
+  while (length > 0) {
+    const auto wanted = static_cast<std::size_t>(std::min<std::uint64_t>(length, block.size()));
+    const ByteSpan into = block.writable().first(wanted);
+    const std::int32_t got = co_await rondo::detail::ReadPart{fd, into, offset};
+    if (got < 0) co_return Error::from_errno(-got, "send_file");
+    if (got == 0) co_return Error(Errc::truncated, "send_file");
+    const auto size = static_cast<std::size_t>(got);
+    auto sent = co_await write(ByteView(into).first(size));
+    if (!sent) co_return sent;
+    offset += size;
+    length -= size;
   }
-  out.append("\r\n");
-}
-
-void Exchange::decide_close() noexcept {
-  if (connection->stopping()) close = true;
-  if (body != Body::unread) return;
-  // A body that will not be read away leaves no way to find the next request.
-  const std::size_t most = connection->server().options.drain_max;
-  if (wants_continue || parser.head().content_length() > most) close = true;
-}
-
-bool Exchange::begin_whole(std::uint64_t length) {
-  RONDO_ASSERT(answer == Answer::open, "an answer is sent once");
-  if (bad_field) {
-    status = 500;
-    fields.clear();
-    length = 0;
-  }
-  decide_close();
-  answer = Answer::whole;
-  // A 304 would have to name the length of the 200 it stands for.
-  put_head(length, status != 304);
-  if (!has_no_body()) body_size = length;
-  return length > 0 && !has_no_body();
-}
-
-void Exchange::send_whole(std::string_view content) {
-  if (begin_whole(content.size())) out.append(content);
-}
-
-void Exchange::begin_stream() {
-  RONDO_ASSERT(answer == Answer::open, "an answer is sent once");
-  if (bad_field) return send_whole({});
-  decide_close();
-  answer = Answer::streaming;
-  const bool old = parser.head().minor_version() == 0;
-  chunked = !has_length && !old && status != 204 && status != 304;
-  if (!has_length && old) close = true;  // The end of the stream ends the body.
-  if (chunked) fields.append("Transfer-Encoding: chunked\r\n");
-  put_head(length_left, has_length);
-  if (has_no_body()) chunked = false;
-}
-
-std::string_view Exchange::end_stream() noexcept {
-  if (has_length && length_left > 0 && !has_no_body()) {
-    log(LogLevel::warning, "http: a handler sent less than its Content-Length");
-    close = true;
-  }
-  return chunked ? proto::k_last_chunk : std::string_view();
+  co_return Result<>();
 }
 
 }  // namespace rondo::http::detail

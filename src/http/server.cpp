@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "http/connection.hpp"
+#include "http/http2_connection.hpp"
 #include "rondo/base/log.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/core/select.hpp"
@@ -58,21 +59,22 @@ ServerState::ServerState(Router r, const ServerOptions& o) : router(std::move(r)
 ServerState::~ServerState() {
   if (linked()) unlink();
   while (free_) delete std::exchange(free_, free_->next);
+  while (free_http2_) delete std::exchange(free_http2_, free_http2_->next);
 }
 
-Exchange& ServerState::borrow(Connection& connection) {
+Http1Exchange& ServerState::borrow(Connection& connection) {
   if (!free_) {
-    free_ = new Exchange(options);
+    free_ = new Http1Exchange(options);
     ++statistics.exchanges;
   }
-  Exchange& taken = *std::exchange(free_, free_->next);
+  Http1Exchange& taken = *std::exchange(free_, free_->next);
   taken.connection = &connection;
   taken.parser.reset();
   --statistics.idle;
   return taken;
 }
 
-void ServerState::give_back(Exchange& exchange) noexcept {
+void ServerState::give_back(Http1Exchange& exchange) noexcept {
   exchange.connection = nullptr;
   exchange.loan = {};
   exchange.input = {};
@@ -88,6 +90,19 @@ void ServerState::give_back(Exchange& exchange) noexcept {
   ++statistics.idle;
 }
 
+Http2Exchange& ServerState::borrow_http2() {
+  if (!free_http2_) {
+    free_http2_ = new Http2Exchange();
+    ++statistics.exchanges;
+  }
+  return *std::exchange(free_http2_, free_http2_->next);
+}
+
+void ServerState::give_back(Http2Exchange& exchange) noexcept {
+  exchange.clear();
+  exchange.next = std::exchange(free_http2_, &exchange);
+}
+
 void ServerState::enter(Connection& connection) noexcept {
   Loop& at = Loop::current();
   if (!linked() && !at.stop_requested()) at.add_stop_hook(*this);
@@ -101,6 +116,29 @@ void ServerState::leave(Connection& connection) noexcept {
   connection.unlink();
   --statistics.connections;
   --statistics.idle;
+}
+
+namespace {
+
+void answer_miss(Response& response, const Router::Match& match) {
+  if (!match.allow.empty()) response.header("Allow", match.allow);
+  if (match.status == 204) response.status(204).send();
+  else response.send_error(match.status);
+}
+
+}  // namespace
+
+Handler* ServerState::route(Exchange& ex) noexcept {
+  try {
+    const Router::Match match = router.match(ex.head.method(), ex.head.path(), ex.params);
+    if (!router.admit(ex.request, ex.response)) return nullptr;
+    if (match.handler && !match.handler->is_plain()) return match.handler;
+    if (match.handler) match.handler->call(ex.request, ex.response);
+    else answer_miss(ex.response, match);
+  } catch (...) {
+    ex.handler_threw();
+  }
+  return nullptr;
 }
 
 void ServerState::stop_all() noexcept {
@@ -130,7 +168,8 @@ Task<> serve_secured(Slot slot, net::Stream peer, tls::Context context) {
     auto& secured = std::get<0>(agreed.values);
     if (!secured || !*secured) co_return;  // The context counts it; the peer was told why.
     tls::Stream stream = std::move(*secured).or_throw();
-    Connection connection(slot.server(), stream, {.address = from, .secure = true}, nullptr);
+    Connection connection(slot.server(), stream, 
+                          {.address = from, .secure = true, .http2 = stream.alpn() == "h2"}, nullptr);
     co_await connection.run();
   } catch (const std::exception& error) {
     log(LogLevel::error, error.what());  // Out of memory: this connection only.

@@ -34,6 +34,7 @@ class HeadJudge {
   static Verdict complete(ResponseHead& head, bool no_body);
 
  private:
+  friend class Http2Head;
   using Span = MessageHead::Span;
   static Span span(const char* base, std::string_view text) noexcept {
     return {static_cast<std::uint32_t>(text.data() - base),

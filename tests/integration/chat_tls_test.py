@@ -34,6 +34,8 @@ def talks():
             equal(server.url.startswith("https://127.0.0.1:"), True, server.url)
             page = curl(args[1], server.url + "/")
             equal((page.returncode, "<title>" in page.stdout), (0, True), page.stderr)
+            version = curl(args[1], "-o", "/dev/null", "-w", "%{http_version}", server.url + "/")
+            equal(version.stdout, "2", "the version that curl and the server agree on")
             plain = curl(args[1], server.url.replace("https:", "http:") + "/")
             equal(plain.returncode != 0, True, "http to the https port")
             line = Lines(server.door("lines"), "Watcher")

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "http2_peer.hpp"
 #include "net_pairs.hpp"
 #include "rondo/core/barrier.hpp"
 #include "rondo/core/broadcast.hpp"
@@ -198,6 +199,30 @@ TEST_F(CostTest, sixteen_pipelined_requests_are_answered_in_one_send) {
       EXPECT_EQ(pair.sends_of_first() - before, 50u);
       expect_no_allocations(Cost().since(start));
       pair.second().shutdown_write();
+    });
+  });
+}
+
+TEST_F(CostTest, ten_streams_of_http2_are_answered_in_one_send) {
+  run([]() -> Task<> {
+    http::Server server(hello());
+    Ends ends = co_await tcp_pair();
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      scope.start([&](tcp::Stream far) -> Task<> { co_await server.serve(far); },
+                  std::move(ends.far));
+      std::vector<std::string> batches;
+      for (std::uint32_t id = 1; batches.size() < 250;) {
+        std::string& batch = batches.emplace_back();
+        for (int i = 0; i < 10; ++i, id += 2) batch += h2::get(id, "/");
+      }
+      batches[0].insert(0, h2::preface());
+      for (std::size_t i = 0; i < 50; ++i) co_await ask(ends.near, batches[i], 10);
+      const Cost before;
+      for (std::size_t i = 50; i < 250; ++i) co_await ask(ends.near, batches[i], 10);
+      const Cost spent = Cost().since(before);
+      expect_no_allocations(spent);
+      EXPECT_EQ(spent.sends, 400u) << "one send for ten requests, one for their answers";
+      ends.near.close();
     });
   });
 }

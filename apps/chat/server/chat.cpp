@@ -205,7 +205,7 @@ Task<int> chat_main(ChatOptions chat) {
   if (!chat.tls_cert.empty()) {
     auto context = tls::Context::server(
         {.identities = {{.certificate_file = chat.tls_cert, .key_file = chat.tls_key}},
-         .alpn = {"http/1.1"}});
+         .alpn = {"h2", "http/1.1"}});
     if (!context) {
       cli::complain(k_command, context.error().message() + " (see --tls-cert and --tls-key)");
       co_return 1;

@@ -149,7 +149,7 @@ inline constexpr Limit tls_buffer_count{"tls_buffer_count", 1'024, "buffers", At
 inline constexpr Limit tls_buffer_size{"tls_buffer_size", 16'384, "bytes", AtLimit::wait,
                                        "bytes of one such buffer: a whole record"};
 
-// HTTP/1.1 and WebSocket.
+// HTTP and WebSocket.
 inline constexpr Limit http_head_max{"http_head_max", 32'768, "bytes", AtLimit::reject,
                                      "request line and header fields: 431"};
 inline constexpr Limit http_fields_max{"http_fields_max", 100, "fields", AtLimit::reject,
@@ -177,6 +177,22 @@ inline constexpr Limit http_keep_alive{"http_keep_alive", 60'000, "ms", AtLimit:
                                        "an idle connection is closed"};
 inline constexpr Limit http_write_timeout{"http_write_timeout", 30'000, "ms", AtLimit::close,
                                           "the peer must take some of the answer"};
+inline constexpr Limit http2_streams_max{"http2_streams_max", 100, "streams", AtLimit::reject,
+                                         "requests of one HTTP/2 connection at once"};
+inline constexpr Limit http2_stream_window{"http2_stream_window", 131'072, "bytes", AtLimit::wait,
+                                           "body of one HTTP/2 request that nobody has read"};
+inline constexpr Limit http2_connection_window{
+    "http2_connection_window", 524'288, "bytes", AtLimit::wait,
+    "bodies of one HTTP/2 connection that nobody has read"};
+inline constexpr Limit http2_continuations_max{"http2_continuations_max", 8, "frames",
+                                               AtLimit::close,
+                                               "CONTINUATION frames of one HTTP/2 head"};
+inline constexpr Limit http2_reset_rate{
+    "http2_reset_rate", 200, "streams/s", AtLimit::close,
+    "HTTP/2 streams a peer may reset, or have reset by its mistakes"};
+inline constexpr Limit http2_control_rate{
+    "http2_control_rate", 1'000, "frames/s", AtLimit::close,
+    "HTTP/2 frames that carry nothing: settings, pings, priorities, windows, empty data"};
 inline constexpr Limit http_packed_max{"http_packed_max", 67'108'864, "bytes", AtLimit::drop,
                                        "answers of one StaticFiles kept packed"};
 inline constexpr Limit http_client_connections_max{

@@ -12,8 +12,9 @@
 // pieces) must not be kept. A handler that sends nothing has sent an empty answer.
 // They refuse what the server does by itself: Date, Content-Length, Transfer-Encoding and
 // Connection are its fields (asserted), and so is answering HEAD.
-// When the client goes away while a handler runs, the handler is not disturbed: writes begin to
-// fail, and who wants to know at once awaits request.disconnected().
+// When the client goes away while a handler runs, over HTTP/1 the handler is not disturbed: writes
+// begin to fail, and who wants to know at once awaits request.disconnected(). Over HTTP/2 the
+// handler is cancelled; what must be finished is shielded (core/cancel.hpp).
 // Thread rule: the loop's thread.
 #pragma once
 
@@ -69,6 +70,8 @@ class Request {
   std::string_view peer() const noexcept;
   /// True when the connection is encrypted.
   bool secure() const noexcept;
+  /// "HTTP/1.0", "HTTP/1.1" or "HTTP/2".
+  std::string_view version() const noexcept;
 
   /// Waits for the next piece of the body.
   /// - **Completes** when a piece is there, at the body's end, or on an error. The first call
@@ -76,7 +79,8 @@ class Request {
   /// - **Returns** 1..n bytes, valid until the next read; empty at the end, again and again.
   /// - **Errors** timed_out (http_body_timeout without a byte), too_large (body_max),
   ///   bad_message (broken chunks), end_of_stream (the client closed inside the body), the
-  ///   transport's. After any of them the connection is closed behind the answer.
+  ///   transport's; over HTTP/2 connection_reset. After any of them the connection is closed
+  ///   behind the answer, over HTTP/2 the stream.
   /// - **Cancel** loses nothing. **Lifetime** the request outlives the await.
   /// - **Concurrency** one reader. **Thread** the loop's.
   detail::Prompt<Result<ByteView>> read() noexcept;
@@ -92,7 +96,8 @@ class Request {
   /// Overrides ServerOptions::body_max for this request; before the first read.
   void set_body_max(std::uint64_t bytes) noexcept;
 
-  /// Waits until the client has closed or the connection has failed.
+  /// Waits until the client has closed or the connection has failed; over HTTP/2, where that
+  /// cancels the handler, it does not complete.
   /// - **Completes** then; never while a body is unread or the client sends more than
   ///   http_drain_max ahead. **Returns** nothing. **Errors** none.
   /// - **Cancel** loses nothing. **Lifetime** the request outlives the await.
@@ -133,7 +138,7 @@ class Response {
   /// For write(): exactly that many bytes will follow, instead of chunks. More is an assertion;
   /// after fewer the connection is closed, so that the client sees a truncated body.
   Response& content_length(std::uint64_t bytes) noexcept;
-  /// The connection is closed after this answer.
+  /// The connection is closed after this answer; over HTTP/2 when its other streams have ended.
   Response& close() noexcept;
 
   /// Sends the whole answer; never waits. The body is copied (no allocation when it is small).
@@ -150,12 +155,13 @@ class Response {
   /// Sends the next piece of a streamed answer; the first call sends the head.
   /// - **Completes** when the piece is accepted (as ByteStream::write_all): copied, or taken by
   ///   the kernel; waits while the client is slow. **Returns** nothing.
-  /// - **Errors** the transport's: stop producing. **Cancel** closes the connection.
+  /// - **Errors** the transport's: stop producing. **Cancel** closes the connection (stream).
   /// - **Lifetime** `piece` outlives the await. **Concurrency** one writer. **Thread** the loop's.
   ///   The end of the handler ends the body.
   Task<Result<>> write(ByteView piece);
   Task<Result<>> write(std::string_view piece) { return write(as_bytes(piece)); }
-  /// Sends the head of a streamed answer before there is a body, and waits until all is sent.
+  /// Sends the head of a streamed answer before there is a body, and waits until all is sent; over
+  /// HTTP/2 until the client's windows have let all of it go.
   Task<Result<>> flush();
 
   /// Sends a part of an open file as the whole body, with its Content-Length; large parts without
@@ -171,9 +177,9 @@ class Response {
   /// True once the head is decided: status and fields can be set no more.
   bool started() const noexcept;
 
-  /// Leaves HTTP: sends 101 with the fields set so far and hands the stream over; the connection
+  /// Leaves HTTP/1: sends 101 with the fields set so far and hands the stream over; the connection
   /// ends with the handler. Only for a request whose body is empty and that named `protocol` in
-  /// its Upgrade field (asserted). Views of the request stay valid.
+  /// its Upgrade field (asserted), which none over HTTP/2 does. Views of the request stay valid.
   Upgraded switch_protocols(std::string_view protocol);
 
  private:

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Server: HTTP/1.1 over any ByteStream (RFC 9110, RFC 9112).
+// Server: HTTP/1.1 and HTTP/2 over any ByteStream (RFC 9110, RFC 9112, RFC 9113).
 //
 //   http::Server server(std::move(router), {.body_max = 64 * 1024});
 //   auto listener = tcp::listen({.address = "127.0.0.1:8080"}).or_throw();
 //   co_await server.run(listener);                     // until a soft stop, then all have ended
 //   co_await server.run(listener, tls_context);        // the same over TLS
 //
+// A client speaks HTTP/2 when TLS agreed on "h2" (name it in the context's alpn), or on a plain
+// connection by beginning with its preface. Handlers are the same for both; over HTTP/2 each is a
+// task of its own, which is cancelled when the client resets its stream or goes away.
 // Keep-alive and pipelining: the answers to requests that arrived together leave in one send.
 // Time-outs, limits and what they answer are the fields of ServerOptions. A connection that is
 // refused (400, 408, 413, 414, 431, 501, 505) is closed so that the client can read why.
-// Soft stop: idle connections close at once, busy ones answer with `Connection: close`.
+// Soft stop: idle connections close at once, busy ones answer with `Connection: close` (GOAWAY).
 // An idle connection holds no buffer and no request: they are lent while one is served.
 // Lifetime: the server outlives its connections: run() and serve() end before it goes.
 // Thread rule: one server per loop.
@@ -54,6 +57,14 @@ struct ServerOptions {
   Duration write_timeout = std::chrono::milliseconds(limits::http_write_timeout.value);  ///< close
   /// After a refusal the client's bytes are read away that long, so that it sees the answer.
   Duration drain_timeout = std::chrono::milliseconds(limits::http_drain_timeout.value);
+  /// Connections without TLS that begin with HTTP/2's preface are served; else they get 505.
+  bool http2 = true;
+  std::size_t streams_max = limits::http2_streams_max.value;      ///< requests of one at once
+  std::size_t stream_window = limits::http2_stream_window.value;  ///< bytes of an unread body
+  std::size_t connection_window = limits::http2_connection_window.value;  ///< of all of them
+  std::size_t continuations_max = limits::http2_continuations_max.value;  ///< frames of a head
+  std::size_t reset_rate = limits::http2_reset_rate.value;        ///< resets/s: close
+  std::size_t control_rate = limits::http2_control_rate.value;    ///< empty frames/s: close
 };
 
 /// Plain numbers, copied; all but the first two only grow.
@@ -66,12 +77,15 @@ struct ServerStatistics {
   std::uint64_t handler_errors = 0; ///< handlers that threw: 500
   std::uint64_t timeouts = 0;       ///< connections closed by a time-out
   std::uint64_t exchanges = 0;      ///< request blocks made: the most that were busy at once
+  std::uint64_t http2 = 0;          ///< of the accepted connections, those that speak HTTP/2
+  std::uint64_t floods = 0;         ///< of these, those that were closed at a rate
 };
 
 /// What is known about a stream's other end.
 struct Peer {
   std::string_view address = {};   ///< for Request::peer(); outlives the connection
   bool secure = false;             ///< for Request::secure()
+  bool http2 = false;              ///< TLS agreed on "h2" (RFC 9113, section 3.3)
 };
 
 class Server {

@@ -56,7 +56,9 @@ class MessageHead {
   /// The whole head as received, first line to the empty line.
   std::string_view text() const noexcept { return text_; }
 
-  /// 0 for HTTP/1.0, 1 for HTTP/1.1 and later 1.x.
+  /// 1, or 2 for a head that came over HTTP/2.
+  int major_version() const noexcept { return major_version_; }
+  /// 0 for HTTP/1.0, 1 for HTTP/1.1 and later 1.x, and for HTTP/2, which has 1.1's semantics.
   int minor_version() const noexcept { return minor_version_; }
   /// The connection may carry another message after this one.
   bool keep_alive() const noexcept { return keep_alive_; }
@@ -73,6 +75,7 @@ class MessageHead {
   template <class>
   friend class MessageParser;
   friend class HeadJudge;
+  friend class Http2Head;
   struct Span {
     std::uint32_t at = 0;
     std::uint32_t size = 0;
@@ -87,6 +90,7 @@ class MessageHead {
   std::string text_;
   std::vector<FieldSpan> fields_;
   std::uint64_t content_length_ = 0;
+  std::int8_t major_version_ = 1;
   std::int8_t minor_version_ = 1;
   bool keep_alive_ = true;
   bool chunked_ = false;
@@ -129,6 +133,7 @@ class RequestHead : public MessageHead {
   template <class>
   friend class MessageParser;
   friend class HeadJudge;
+  friend class Http2Head;
   Method method_ = Method::get;
   Span method_text_, target_, path_, query_, target_authority_;
   bool has_target_authority_ = false;

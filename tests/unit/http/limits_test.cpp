@@ -48,7 +48,7 @@ std::vector<Bad> bad_requests() {
       {"length over the limit", post + "Content-Length: 2000000\r\n\r\n", 413},
       {"unknown coding", post + "Transfer-Encoding: gzip\r\n\r\n", 400},
       {"unknown coding, then chunks", post + "Transfer-Encoding: gzip, chunked\r\n\r\n", 501},
-      {"HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
+      {"half of HTTP/2's preface", "PRI * HTTP/2.0\r\n\r\nS\r\n\r\n", 505},
       {"garbage", "\x16\x03\x01\x02 hello", 400},
       {"broken chunk", post + "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
       {"chunk too long", post + "Transfer-Encoding: chunked\r\n\r\n200000\r\n", 413},
