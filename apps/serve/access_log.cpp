@@ -26,11 +26,12 @@ std::string quoted(std::string_view text) {
 
 }  // namespace
 
-std::string log_line(std::string_view peer, std::string_view time, std::string_view method,
-                     std::string_view target, int status, std::uint64_t size) {
-  const std::string_view host = peer.substr(0, peer.rfind(':'));
-  return fmt::format("{} - - [{}] \"{} {} HTTP/1.1\" {} {}", host.empty() ? "-" : host, time,
-                     quoted(method), quoted(target), status, size);
+std::string log_line(const http::Request& request, std::string_view time, int status,
+                     std::uint64_t size) {
+  const std::string_view host = request.peer().substr(0, request.peer().rfind(':'));
+  return fmt::format("{} - - [{}] \"{} {} {}\" {} {}", host.empty() ? "-" : host, time,
+                     quoted(request.method_text()), quoted(request.target()), request.version(),
+                     status, size);
 }
 
 Task<Result<std::unique_ptr<AccessLog>>> AccessLog::open(std::string path) {
@@ -49,8 +50,7 @@ void AccessLog::note(const http::Request& request, const http::Response& respons
       std::chrono::duration_cast<std::chrono::seconds>(loop().wall_time().time_since_epoch());
   const std::tm utc = fmt::gmtime(static_cast<std::time_t>(seconds.count()));
   const std::string time = fmt::format("{:%d/%b/%Y:%H:%M:%S +0000}", utc);
-  std::string line = log_line(request.peer(), time, request.method_text(), request.target(),
-                              response.status(), response.body_size());
+  std::string line = log_line(request, time, response.status(), response.body_size());
   if (missed_ > 0) line += fmt::format(" ({} lines before this one are missing)", missed_);
   if (lines_.try_send(line + "\n"))
     missed_ = 0;

@@ -40,7 +40,7 @@ class AccessLog {
 };
 
 /// One line, without its end; what a client sent stands in quotes, control characters as \xNN.
-std::string log_line(std::string_view peer, std::string_view time, std::string_view method,
-                     std::string_view target, int status, std::uint64_t size);
+std::string log_line(const http::Request& request, std::string_view time, int status,
+                     std::uint64_t size);
 
 }  // namespace rondo::serve

@@ -95,8 +95,16 @@ class Site {
       });
     }
     made.get("/{path...}", [this](http::Request& request, http::Response& response) -> Task<> {
+      // At the end of the frame: a stream of HTTP/2 that its client resets destroys it.
+      struct Noted {
+        AccessLog* log;
+        http::Request& request;
+        http::Response& response;
+        ~Noted() {
+          if (log && response.started()) log->note(request, response);
+        }
+      } noted{log_.get(), request, response};
       co_await files_->serve(request, response, request.param("path"));
-      if (log_) log_->note(request, response);
     });
     return made;
   }

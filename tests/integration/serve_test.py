@@ -100,11 +100,13 @@ class Serve(unittest.TestCase):
         self.start("--access-log", log)
         self.curl("/none%22")
         self.curl("/", "-I")
+        self.curl("/docs/", "--http2-prior-knowledge")
         self.stop()
         with open(log, encoding="utf-8") as f:
             lines = f.read().splitlines()
         self.assertRegex(lines[0], r'^127\.0\.0\.1 - - \[[^]]+ \+0000\] "GET /none%22 HTTP/1\.1" 404 9$')
         self.assertRegex(lines[1], r'"HEAD / HTTP/1\.1" 200 0$')
+        self.assertRegex(lines[2], r'"GET /docs/ HTTP/2" 200 \d+$')
 
     def test_over_tls(self):
         cert, key = (os.path.join(self.folder.name, name) for name in (".cert", ".key"))
