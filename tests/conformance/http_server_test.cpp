@@ -38,6 +38,11 @@ Router routes(int* running = nullptr) {
     }
     out.send("waited");
   });
+  router.get("/count", [running](Request&, Response& out) -> Task<> {
+    ++*running;
+    co_await sleep_for(30ms);
+    out.send("waited");
+  });
   router.get("/peer", [](Request& in, Response& out) { out.send(in.peer()); });
   return router;
 }
@@ -129,7 +134,7 @@ TEST_P(HttpOverTcp, waitsWithAcceptingAtTheConnectionLimit) {
       for (int i = 0; i < 6; ++i) {
         scope.start([where]() -> Task<> {
           auto peer = co_await tcp::connect(where).or_throw();
-          (co_await peer.write_all("GET /wait HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
+          (co_await peer.write_all("GET /count HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"))
               .or_throw();
           const std::string heard =
               co_await hear(peer, [](const std::string&) { return false; });

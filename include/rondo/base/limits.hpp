@@ -105,6 +105,12 @@ inline constexpr Limit connect_attempt_delay{
     "an address has that long before the next one is tried beside it"};
 inline constexpr Limit resolution_delay{"resolution_delay", 50, "ms", AtLimit::wait,
                                         "IPv4 addresses wait that long for the IPv6 ones"};
+inline constexpr Limit dns_cache_max{"dns_cache_max", 1'000, "names", AtLimit::drop,
+                                     "names kept resolved: the one asked longest ago goes"};
+inline constexpr Limit dns_ttl_max{"dns_ttl_max", 86'400, "s", AtLimit::drop,
+                                   "a resolved name is kept, however long it may be"};
+inline constexpr Limit dns_absent_ttl{"dns_absent_ttl", 5, "s", AtLimit::drop,
+                                      "it is kept that there is no such name"};
 inline constexpr Limit frame_max{"frame_max", 1'048'576, "bytes", AtLimit::reject,
                                  "payload of one frame of a framed stream"};
 inline constexpr Limit proxy_header_max{"proxy_header_max", 4'096, "bytes", AtLimit::reject,
