@@ -69,6 +69,7 @@ async function reloadToEnd(page) {
 }
 
 async function noViolations(page, what) {
+  await page.waitForTimeout(400); // What fades in has its colours: motion takes 180 ms at most.
   const found = await new AxeBuilder({ page }).analyze();
   const told = found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(' ')).join(', ')}`);
   assert.deepEqual(told, [], `axe on ${what}`);
