@@ -30,7 +30,8 @@ int main(int argc, char** argv) {
     return 2;
   }
   const int status = rondo::run(pieces());
+  const int precise = bench::precise_timers();
   bench::unpin();
   bench::threads();
-  return status;
+  return status + precise;
 }

@@ -33,6 +33,7 @@ class Stopwatch {
 rondo::Task<> tasks();   // tasks.cpp: tasks, callbacks
 rondo::Task<> hops();    // hops.cpp: a value from one task to another
 rondo::Task<> timers();  // timers.cpp
+int precise_timers();
 void threads();          // threads.cpp: pools, and two loops
 int spawn();             // spawn.cpp: W9
 int files();             // files.cpp: W10

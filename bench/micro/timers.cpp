@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "measure.hpp"
@@ -37,7 +38,7 @@ Task<> arm_and_cancel(std::size_t outstanding, long rounds) {
   co_return;
 }
 
-Task<> sleeps(std::size_t rounds) {
+Task<> sleeps(std::size_t rounds, std::string how) {
   std::vector<double> over;
   for (std::size_t i = 0; i < rounds; ++i) {
     const double start = now_ns();
@@ -45,15 +46,25 @@ Task<> sleeps(std::size_t rounds) {
     over.push_back((now_ns() - start - 1e6) / 1e3);
   }
   std::sort(over.begin(), over.end());
-  put("sleep 1 ms: overshoot p50", over[over.size() / 2], "us");
-  put("sleep 1 ms: overshoot p99", over[over.size() * 99 / 100], "us");
+  put(("sleep 1 ms" + how + ": overshoot p50").c_str(), over[over.size() / 2], "us");
+  put(("sleep 1 ms" + how + ": overshoot p99").c_str(), over[over.size() * 99 / 100], "us");
 }
 
 }  // namespace
 
 Task<> timers() {
-  co_await sleeps(500);
+  co_await sleeps(500, "");
   co_await arm_and_cancel(1'000'000, 1'000'000);
+}
+
+int precise_timers() {
+  LoopOptions options;
+  options.spin = 50us;
+  Loop at(std::move(options));
+  const Stopwatch watch;
+  const bool ok = at.run(sleeps(500, ", spin 50 us")).has_value();
+  put("sleep 1 ms, spin 50 us: CPU", watch.cpu_us_per(500), "us");
+  return ok ? 0 : 1;
 }
 
 }  // namespace bench

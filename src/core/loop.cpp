@@ -202,7 +202,9 @@ void Loop::run_poll(Block block) {
   if (!may_block(block)) {
     driver_->wait(io::Wait::poll, TimePoint{});
   } else if (spin_ <= Duration::zero() || !spin()) {
-    driver_->wait(io::Wait::block, next_deadline());
+    const TimePoint due = next_deadline();
+    // Awake in time to spin up to it: waking takes the kernel as long as a spin is meant to save.
+    driver_->wait(io::Wait::block, due == k_no_deadline ? due : due - spin_);
   }
 }
 

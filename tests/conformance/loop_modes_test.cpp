@@ -334,6 +334,18 @@ TEST_P(LoopModes, a_spin_that_finds_nothing_ends_in_a_sleep) {
   EXPECT_GT(spy().blocks, 0);
 }
 
+TEST_P(LoopModes, a_sleep_ends_in_a_spin_up_to_its_deadline) {
+  if (is_sim()) return;  // Has none.
+  LoopOptions options = spied();
+  options.spin = 20ms;
+  Loop at(std::move(options));
+  const TimePoint due = at.now() + 500ms;
+  at.run([](TimePoint until) -> Task<> { co_await sleep_until(until); }(due)).or_throw();
+  EXPECT_GT(spy().blocks, 0) << "the spin at the beginning is shorter than the sleep";
+  EXPECT_EQ(spy().last_deadline, due - 20ms) << "it slept over the time it is to be awake";
+  EXPECT_GE(at.statistics().spins, 2u) << "one before the sleep, one at its end";
+}
+
 TEST_P(LoopModes, a_post_ends_a_spin) {
   if (is_sim()) return;  // Has none.
   LoopOptions options = spied();

@@ -69,8 +69,10 @@ struct LoopOptions {
   /// at the kernel (limits::resumes_per_iteration).
   int ready_budget = 128;
   /// Before it sleeps the loop asks the driver again and again for up to this long: what comes in
-  /// between is answered without the cost of sleeping and waking, and a CPU is kept busy. Zero:
-  /// sleeps at once. Ignored under simulation, where waiting takes no time.
+  /// between is answered without the cost of sleeping and waking, and a CPU is kept busy. It also
+  /// wakes that much before a timer is due and asks until then: 50 us take a sleep from some 25 us
+  /// late to less than one. Zero: sleeps at once. Ignored under simulation, where waiting takes no
+  /// time.
   Duration spin = Duration::zero();
   /// A driver made by the caller, such as a simulation's; replaces `driver`.
   Owned<io::Driver> own_driver = nullptr;

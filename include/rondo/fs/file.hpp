@@ -195,7 +195,8 @@ struct ReadFileOptions {
   std::size_t max = limits::read_file_max.value;  ///< beyond it: too_large
 };
 
-/// Reads a whole file. On a ring: open, read and close as one chain.
+/// Reads a whole file: at once what is in the kernel's caches, else on a ring open, read and close
+/// as one chain, else on a thread of the blocking pool.
 /// - **Completes** when it is read. **Returns** its bytes. **Errors** no_such_file, ..., too_large.
 /// - **Cancel** waits for what has begun. **Lifetime** nothing to keep. **Concurrency** any number.
 /// - **Thread** the loop's.

@@ -112,6 +112,10 @@ class Driver {
     return !is_file_op(kind) || (file_kinds_ >> static_cast<unsigned>(kind) & 1) != 0;
   }
 
+  /// Whether files are the kernel's, so that read_cached_file() reads the same ones. Not in a
+  /// simulation, whose disk is its own.
+  bool reads_caches() const noexcept { return reads_caches_; }
+
   BufferPool& buffers() noexcept { return buffers_; }
   const DriverStatistics& statistics() const noexcept { return statistics_; }
   TimePoint now() noexcept { return TimePoint(Duration(time(Clock::monotonic))); }
@@ -129,6 +133,7 @@ class Driver {
   BufferPool buffers_;
   DriverStatistics statistics_;
   std::uint64_t file_kinds_ = 0;  ///< bit_of() each file operation it handles
+  bool reads_caches_ = false;
 
  private:
   std::uint32_t made_after_forks_;

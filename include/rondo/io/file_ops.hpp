@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -153,6 +154,13 @@ struct ReadWholeFileOp : Operation {
 /// worker's thread, where the driver does not handle its kind. Returns what would complete it.
 /// Touches only the operation's own arguments. Any thread.
 std::int32_t perform(Operation& op) noexcept;
+
+/// Reads a regular file whole if its names, attributes and bytes are in the kernel's caches: never
+/// waits for a disk, a lock or a peer (RESOLVE_CACHED, RWF_NOWAIT; openat2(2), preadv2(2)). Nothing
+/// if anything is missing there, for an empty file, one of more than `max` bytes or 16 KiB, a
+/// file system that cannot tell, and every error: then ask the driver. To be used where
+/// Driver::reads_caches() says so. Any thread.
+std::optional<std::string> read_cached_file(const char* path, std::size_t max);
 
 /// Immediate. What inotify(7) does. `open` completes with a new close-on-exec descriptor, to be
 /// read for struct inotify_event; `add` with the number of a watch; `remove` with 0.

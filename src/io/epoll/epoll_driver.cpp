@@ -44,6 +44,7 @@ EpollDriver::EpollDriver(const DriverOptions& options, bool precise_waits)
     : Driver(options.buffer_count, options.buffer_size),
       poller_(precise_waits),
       wake_(EFD_NONBLOCK) {
+  reads_caches_ = true;
   kernel::set_precise_timeouts();
   if (const int error = poller_.watch(wake_.fd(), false); error < 0) {
     throw SystemError(Error::from_errno(-error, "epoll_ctl"));

@@ -56,6 +56,7 @@ UringDriver::~UringDriver() {
 
 int UringDriver::open(unsigned entries) {
   const int error = ring_.open(entries, buffers_);
+  reads_caches_ = true;
   if (error == 0) file_kinds_ = ring_.file_kinds();
   return error;
 }
