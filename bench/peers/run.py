@@ -21,6 +21,7 @@ import argparse, json, os, re, shlex, signal, socket, statistics, subprocess, sy
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 B = os.environ.get("PEERS_BUILD") or os.path.join(ROOT, "build", "peers")
+os.environ["PEERS_BUILD"] = B  # Contenders keep their files there.
 RONDO = os.path.join(ROOT, "build", "release", "bin", "rondo-bench-")
 PY = "/usr/bin/python3"
 TCP = {"echo", "sink", "source", "fanout"}

@@ -9,6 +9,7 @@
 
 #include "fs/open_flags.hpp"
 #include "fs/operations.hpp"
+#include "rondo/core/detail/entry.hpp"
 #include "rondo/fs/dir.hpp"
 
 namespace rondo::fs {
@@ -21,8 +22,10 @@ bool stays_inside(std::string_view name) noexcept {
   while (!name.empty()) {
     const std::size_t end = std::min(name.find('/'), name.size());
     const std::string_view part = name.substr(0, end);
-    if (part == "..") --depth;
-    else if (!part.empty() && part != ".") ++depth;
+    if (part == "..")
+      --depth;
+    else if (!part.empty() && part != ".")
+      ++depth;
     if (depth < 0) return false;
     name.remove_prefix(std::min(end + 1, name.size()));
   }
@@ -71,6 +74,26 @@ Task<Result<File>> Directory::open_file(std::string name, OpenOptions options) c
   if (opened == -EXDEV) co_return Error(Errc::access_denied, "open", path);
   if (opened < 0) co_return error_of(opened, "open", path);
   co_return File::adopt(UniqueFd(opened), std::move(path));
+}
+
+Task<Result<OpenedFile>> Directory::open_with_status(std::string name) const {
+  co_await rondo::detail::Entry{};
+  if (fd_ && is_path(name) && stays_inside(name) && Loop::current().driver().reads_caches()) {
+    io::OpenOp op;
+    io::StatOp about;
+    op.path = name.c_str();
+    op.flags = flags_of({});
+    op.beneath = fd_.get();
+    if (UniqueFd opened(io::open_cached(op, about)); opened) {
+      std::string path = path_ + (path_.ends_with('/') ? "" : "/") + name;
+      co_return OpenedFile{File::adopt(std::move(opened), std::move(path)), about.found};
+    }
+  }
+  auto file = co_await open_file(std::move(name));
+  if (!file) co_return file.error();
+  auto about = co_await file->status();
+  if (!about) co_return about.error();
+  co_return OpenedFile{std::move(*file), *about};
 }
 
 }  // namespace rondo::fs

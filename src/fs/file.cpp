@@ -11,6 +11,7 @@
 #include "fs/open_flags.hpp"
 #include "fs/operations.hpp"
 #include "rondo/core/cancel.hpp"
+#include "rondo/core/detail/entry.hpp"
 #include "rondo/core/detail/one_shot.hpp"
 #include "rondo/core/sleep.hpp"
 
@@ -220,8 +221,7 @@ Task<Result<>> File::close() {
 
 Task<Result<std::string>> read_file(std::string path, ReadFileOptions options) {
   if (!is_path(path)) co_return bad_path("read", path);
-  // Others' turn, as if it had waited: a task that reads nothing but cached files starves nobody.
-  co_await checkpoint();
+  co_await rondo::detail::Entry{};
   if (Loop::current().driver().reads_caches()) {
     auto cached = io::read_cached_file(path.c_str(), options.max);
     if (cached) co_return *std::move(cached);

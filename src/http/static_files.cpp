@@ -92,38 +92,28 @@ class PackedFiles {
   std::size_t size_ = 0;
 };
 
-/// A file that is opened, and what it is.
-struct Opened {
-  fs::File file;
-  fs::FileStatus about;
-};
-
 }  // namespace
 
 struct StaticFiles::State {
   State(fs::Directory opened, StaticFilesOptions given)
       : root(std::move(opened)), options(std::move(given)) {}
 
-  Task<Result<Opened>> find(std::string path);
+  Task<Result<fs::OpenedFile>> find(std::string path);
   Task<> serve_folder(Request& request, Response& response, std::string path);
   Task<> serve_missing(Request& request, Response& response);
-  Task<> send(Request& request, Response& response, std::string name, Opened found);
-  Task<> send_page(Request& request, Response& response, Opened found);
+  Task<> send(Request& request, Response& response, std::string name, fs::OpenedFile found);
+  Task<> send_page(Request& request, Response& response, fs::OpenedFile found);
   Task<std::optional<SharedBytes>> pack(const Request& request, std::string_view type,
                                         Coding coding,
-                                        std::string etag, Opened& found);
+                                        std::string etag, fs::OpenedFile& found);
 
   fs::Directory root;
   StaticFilesOptions options;
   PackedFiles kept;
 };
 
-Task<Result<Opened>> StaticFiles::State::find(std::string path) {
-  auto file = co_await root.open_file(path.empty() ? "." : std::move(path));
-  if (!file) co_return file.error();
-  auto about = co_await file->status();
-  if (!about) co_return about.error();
-  co_return Opened{std::move(*file), *about};
+Task<Result<fs::OpenedFile>> StaticFiles::State::find(std::string path) {
+  return root.open_with_status(path.empty() ? "." : std::move(path));
 }
 
 Task<> StaticFiles::State::serve_folder(Request& request, Response& response, std::string path) {
@@ -152,7 +142,7 @@ Task<> StaticFiles::State::serve_missing(Request& request, Response& response) {
 }
 
 /// A page with what is put behind it: made for each answer, so it has neither tag nor ranges.
-Task<> StaticFiles::State::send_page(Request&, Response& response, Opened found) {
+Task<> StaticFiles::State::send_page(Request&, Response& response, fs::OpenedFile found) {
   auto text = co_await found.file.read_to_end(limits::read_file_max.value);
   if (!text) co_return response.send_error(500);
   response.header("Cache-Control", "no-store").content_type("text/html; charset=utf-8");
@@ -163,7 +153,7 @@ Task<> StaticFiles::State::send_page(Request&, Response& response, Opened found)
 Task<std::optional<SharedBytes>> StaticFiles::State::pack(const Request& request,
                                                           std::string_view type, Coding coding,
                                                           std::string etag,
-                                                          Opened& found) {
+                                                          fs::OpenedFile& found) {
   const std::uint64_t size = found.about.size;
   const bool wanted = options.compress && is_text(type) && size >= k_packed_min &&
                       size <= k_packed_max && !request.head().has("Range");
@@ -179,7 +169,7 @@ Task<std::optional<SharedBytes>> StaticFiles::State::pack(const Request& request
 }
 
 Task<> StaticFiles::State::send(Request& request, Response& response, std::string name,
-                                Opened found) {
+                                fs::OpenedFile found) {
   const std::string_view type = content_type_of(name);
   if (!options.append_html.empty() && type.starts_with("text/html"))
     co_return co_await send_page(request, response, std::move(found));

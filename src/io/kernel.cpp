@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
@@ -161,6 +162,21 @@ msghdr& message_header(SendMessageOp& op) noexcept {
   // More slices than the kernel takes at once make a short send, not an error.
   header->msg_iovlen = std::min<std::size_t>(op.count, IOV_MAX);
   return *header;
+}
+
+std::int64_t send_file(int to, int file, std::int64_t offset, std::size_t size) noexcept {
+  sigset_t pipe;
+  sigset_t before;
+  ::sigemptyset(&pipe);
+  ::sigaddset(&pipe, SIGPIPE);
+  ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
+  const std::int64_t result = ::sendfile(to, file, &offset, size);
+  const int error = errno;
+  // Also after a success: what was sent in part raises it too.
+  if (!::sigismember(&before, SIGPIPE)) drop_sigpipe();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return result;
 }
 
 std::int32_t poll_result(std::uint32_t bits) noexcept {

@@ -42,6 +42,10 @@ msghdr& message_header(SendMessageOp& op) noexcept;
 /// The kernel's POLL bits as PollEvents. An error counts as a hang-up.
 std::int32_t poll_result(std::uint32_t bits) noexcept;
 
+/// sendfile(2), which has no MSG_NOSIGNAL: without the SIGPIPE of a peer that is gone.
+/// As the call: -1 and errno.
+std::int64_t send_file(int to, int file, std::int64_t offset, std::size_t size) noexcept;
+
 FileType type_of(std::uint32_t mode) noexcept;
 /// Writes the struct open_how of an operation that stays beneath a directory into its storage.
 open_how& open_how_of(OpenOp& op) noexcept;

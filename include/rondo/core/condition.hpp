@@ -18,27 +18,10 @@
 #include <cstdint>
 #include <utility>
 
+#include "rondo/core/detail/entry.hpp"
 #include "rondo/core/mutex.hpp"
 
 namespace rondo {
-
-namespace detail {
-
-/// Ready at once unless cancelled: makes a coroutine of the library a checkpoint at its start.
-struct EntryAwaiter : Waiter {
-  explicit EntryAwaiter(PromiseBase& parent) noexcept { frame = &parent; }
-  bool await_ready() const noexcept { return !cancelled(*this) && spend_await(); }
-  void await_suspend(std::coroutine_handle<>) noexcept {
-    if (cancelled(*this)) return strike(*this);
-    wake(*this);
-  }
-  void await_resume() const noexcept {}
-};
-struct [[nodiscard("co_await it")]] Entry {
-  EntryAwaiter awaiter(PromiseBase& parent) && noexcept { return EntryAwaiter(parent); }
-};
-
-}  // namespace detail
 
 struct ConditionStatistics {
   std::size_t waiting = 0;      ///< for a notification; those that wait for the mutex are its own

@@ -20,6 +20,12 @@
 
 namespace rondo::fs {
 
+/// A file that was opened, and what it is.
+struct OpenedFile {
+  File file;
+  FileStatus about;
+};
+
 class [[nodiscard("keep it: its end closes the directory")]] Directory {
  public:
   /// - **Completes** when it is open. **Returns** the Directory. **Errors** no_such_file, ENOTDIR,
@@ -33,6 +39,10 @@ class [[nodiscard("keep it: its end closes the directory")]] Directory {
   /// Opens a file beneath it: "a/b.txt". As File::open; access_denied for a name that leads out.
   /// The File's path() is this directory's and the name.
   Task<Result<File>> open_file(std::string name, OpenOptions options = {}) const;
+
+  /// open_file() for reading, and what the file is: one step where both are in the kernel's caches.
+  /// A directory opens too; its `about.type` says so.
+  Task<Result<OpenedFile>> open_with_status(std::string name) const;
 
   const std::string& path() const noexcept { return path_; }
 

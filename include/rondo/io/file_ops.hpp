@@ -155,11 +155,24 @@ struct ReadWholeFileOp : Operation {
 /// Touches only the operation's own arguments. Any thread.
 std::int32_t perform(Operation& op) noexcept;
 
-/// Reads a regular file whole if its names, attributes and bytes are in the kernel's caches: never
-/// waits for a disk, a lock or a peer (RESOLVE_CACHED, RWF_NOWAIT; openat2(2), preadv2(2)). Nothing
-/// if anything is missing there, for an empty file, one of more than `max` bytes or 16 KiB, a
-/// file system that cannot tell, and every error: then ask the driver. To be used where
-/// Driver::reads_caches() says so. Any thread.
+// What is in the kernel's caches, at once: these never wait for a disk, a lock or a peer
+// (RESOLVE_CACHED, RWF_NOWAIT, cachestat; openat2(2), preadv2(2), cachestat(2)). What is not there
+// whole, a kind of file that cannot tell, and every error: ask the driver, which waits. To be used
+// where Driver::reads_caches() says so. Any thread.
+
+/// Opens a regular file for reading and asks what it is: fills `about.found`. The descriptor, or
+/// -EAGAIN: ask the driver.
+std::int32_t open_cached(OpenOp& op, StatOp& about) noexcept;
+
+/// Does a read at an offset of up to 64 KiB. What would complete it, or -EAGAIN: ask the driver.
+std::int32_t read_cached(const ReadOp& op) noexcept;
+
+/// Sends a part of a file to a socket, at most 1 MiB of it. The bytes that the socket took; 0: ask
+/// the driver; a negated errno, -EAGAIN when the socket has no room.
+std::int64_t send_cached(int to, int file, std::int64_t offset, std::size_t size) noexcept;
+
+/// Reads a regular file whole, of at most `max` bytes and 16 KiB. Nothing: ask the driver; so for
+/// an empty file.
 std::optional<std::string> read_cached_file(const char* path, std::size_t max);
 
 /// Immediate. What inotify(7) does. `open` completes with a new close-on-exec descriptor, to be

@@ -3,7 +3,8 @@
 //
 //   auto sent = co_await net::send_file(stream, file.get(), 0, size);
 //
-// On io_uring it is spliced through a pipe, on epoll sent by sendfile(2); what cannot be (a
+// What is in the kernel's caches goes by sendfile(2), without waiting for a disk (Linux 6.5). The
+// rest is spliced through a pipe on io_uring and sent by sendfile(2) on epoll; what cannot be (a
 // simulated file, a kind of file that cannot be spliced) is read in blocks and written.
 // Lifetime: file and stream outlive the await. Thread rule: the loop's thread.
 #pragma once

@@ -3,8 +3,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,24 +34,6 @@ std::size_t writable_size(int fd, std::size_t size) noexcept {
       flags >= 0 && !(flags & O_NONBLOCK) && ::fstat(fd, &about) == 0 && !S_ISREG(about.st_mode);
   // A blocking pipe or terminal (standard output) promises room for PIPE_BUF bytes, not more.
   return waits ? std::min<std::size_t>(size, PIPE_BUF) : clamped(size);
-}
-
-/// sendfile has no MSG_NOSIGNAL: a peer that is gone would end the process.
-template <class F>
-ssize_t without_sigpipe(F call) noexcept {
-  sigset_t pipe;
-  sigset_t before;
-  ::sigemptyset(&pipe);
-  ::sigaddset(&pipe, SIGPIPE);
-  ::pthread_sigmask(SIG_BLOCK, &pipe, &before);
-  const ssize_t result = call();
-  const int error = errno;
-  constexpr timespec k_now{};
-  // Also after a success: what was sent in part raises it too.
-  if (!::sigismember(&before, SIGPIPE)) ::sigtimedwait(&pipe, nullptr, &k_now);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = error;
-  return result;
 }
 
 }  // namespace
@@ -233,9 +213,8 @@ std::int32_t EpollDriver::attempt_send_file(SendFileOp& op) {
   if (!slot(op.fd).writable) return k_would_block;
   // In pieces: a file that has to come from the disk holds the loop up for one of them at most.
   constexpr std::size_t k_piece = 262'144;
-  off_t offset = op.offset;
-  const ssize_t result = without_sigpipe(
-      [&] { return ::sendfile(op.fd, op.file, &offset, std::min(op.size, k_piece)); });
+  const std::int64_t result =
+      kernel::send_file(op.fd, op.file, op.offset, std::min(op.size, k_piece));
   if (result < 0 && (errno == EINVAL || errno == ENOSYS)) return -ENOTSUP;
   return sent(op.fd, result);
 }

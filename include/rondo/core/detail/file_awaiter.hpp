@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // FileAwaiter<Op>: an operation on a file, in the awaiter, inside the coroutine frame: on the
 // driver where it takes the kind, else on a thread of the blocking pool: no disk blocks a loop.
+// A read of what is in the kernel's caches needs neither.
 //
 // The frame may not die before the operation has ended: a cancel takes a job back that has not
 // begun, asks the driver, or waits. A result >= 0 resumes also when a cancel was asked for.
@@ -9,6 +10,7 @@
 
 #include <coroutine>
 #include <cstdint>
+#include <type_traits>
 
 #include "rondo/core/loop.hpp"
 #include "rondo/core/offload.hpp"
@@ -45,7 +47,13 @@ struct FileAwaiter : Waiter {
       self.complete(self.result);
     };
   }
-  bool await_ready() const noexcept { return false; }
+  bool await_ready() noexcept {
+    if constexpr (std::is_base_of_v<io::ReadOp, Op>) {
+      if (cancelled(*this) || !Loop::current().driver().reads_caches()) return false;
+      return spend_await() && (result = io::read_cached(op)) >= 0;
+    }
+    return false;
+  }
   void await_suspend(std::coroutine_handle<>) {
     if (cancelled(*this)) return strike(*this);
     io::Driver& driver = Loop::current().driver();
