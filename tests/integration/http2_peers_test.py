@@ -5,45 +5,16 @@ import gzip
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import unittest
 
-BIN = os.environ["RONDO_BIN_DIR"]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+from peers import BIN, PeerTest, main
 
 
 class Peers:
     """What both transports have in common; `flags` makes curl speak HTTP/2."""
-
-    def start(self, mode):
-        for _ in range(5):  # Somebody may take the port in between.
-            port = free_port()
-            self.server = subprocess.Popen([os.path.join(BIN, "rondo-bench-server"), mode, str(port)],
-                                           stdout=subprocess.PIPE, text=True)
-            said = self.server.stdout.readline()
-            if said:
-                break
-            self.server.wait()
-            self.server.stdout.close()
-        self.addCleanup(self.server.stdout.close)
-        self.addCleanup(self.server.kill)
-        return said, port
-
-    def stop(self):
-        self.server.send_signal(signal.SIGTERM)
-        self.assertEqual(self.server.wait(timeout=30), 0)
-
-    def run_peer(self, argv, **options):
-        p = subprocess.run(argv, capture_output=True, timeout=60, **options)
-        self.assertEqual(p.returncode, 0, (p.stdout[-500:], p.stderr[-500:]))
-        return p.stdout
 
     def curl(self, *arguments, **options):
         return self.run_peer(["curl", "-sS", "--max-time", "20", *self.flags, *arguments], **options)
@@ -54,20 +25,20 @@ class Peers:
         out = self.curl("-I", self.url).decode()
         self.assertIn("content-length: 13", out)
         self.assertNotIn("Hello", out)
-        self.stop()
+        self.stop_server()
 
     def test_curl_sends_a_body_and_gets_it_back(self):
         for size in (0, 1, 100_000, 1_000_000):
             body = os.urandom(size)
             self.assertTrue(self.curl("--data-binary", "@-", self.url + "/echo", input=body) == body, size)
-        self.stop()
+        self.stop_server()
 
     def test_curl_sees_the_answer_to_a_body_nobody_reads(self):
         for path, status in (("/nowhere", b"404"), ("/echo", b"400")):
             out = self.curl("--data-binary", "@-", "-o", "/dev/null", "-w", "%{http_code}", self.url + path,
                             input=bytes(3_000_000))
             self.assertEqual(out, status)
-        self.stop()
+        self.stop_server()
 
     def test_nghttp_asks_many_at_once_and_uploads(self):
         out = self.run_peer(["nghttp", "-nv", "-m", "20", self.url]).decode()
@@ -78,13 +49,13 @@ class Peers:
             f.flush()
             out = self.run_peer(["nghttp", "-d", f.name, self.url + "/echo"])
         self.assertTrue(out == b"u" * 500_000)
-        self.stop()
+        self.stop_server()
 
     def test_h2load_fails_in_nothing(self):
         for shape in (["-c", "8", "-m", "10"], ["-c", "2", "-m", "100"], ["-c", "4", "-m", "5", "-w", "16", "-W", "16"]):
             out = self.run_peer(["h2load", "-n", "2000", *shape, self.url]).decode()
             self.assertIn("2000 succeeded, 0 failed, 0 errored, 0 timeout", out)
-        self.stop()
+        self.stop_server()
 
     def test_h2load_posts(self):
         with tempfile.NamedTemporaryFile() as f:
@@ -92,31 +63,28 @@ class Peers:
             f.flush()
             out = self.run_peer(["h2load", "-n", "200", "-c", "4", "-m", "10", "-d", f.name, self.url + "/echo"])
         self.assertIn("200 succeeded, 0 failed, 0 errored, 0 timeout", out.decode())
-        self.stop()
+        self.stop_server()
 
 
-class Plain(Peers, unittest.TestCase):
+class Plain(Peers, PeerTest):
     flags = ["--http2-prior-knowledge"]
 
     def setUp(self):
-        said, port = self.start("http")
-        self.assertIn("READY", said)
-        self.url = f"http://127.0.0.1:{port}"
+        self.start_server("http")
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def test_both_versions_share_the_port(self):
         for flags, version in ((["--http1.1"], b"1.1"), (self.flags, b"2"), (["--http2"], b"1.1")):
             out = self.run_peer(["curl", "-sS", "-o", "/dev/null", "-w", "%{http_version}", *flags, self.url])
             self.assertEqual(out, version, "an upgrade is not taken, prior knowledge is")
-        self.stop()
+        self.stop_server()
 
 
-class Tls(Peers, unittest.TestCase):
+class Tls(Peers, PeerTest):
     def setUp(self):
-        said, port = self.start("https")
-        self.assertTrue(said.startswith("certificate "))
-        self.flags = ["--cacert", said.split()[1]]
-        self.assertIn("READY", self.server.stdout.readline())
-        self.url = f"https://127.0.0.1:{port}"
+        self.start_server("https")
+        self.flags = ["--cacert", self.certificate]
+        self.url = f"https://127.0.0.1:{self.port}"
 
     def test_alpn_decides(self):
         for flags, version in (([], b"2"), (["--http1.1"], b"1.1")):
@@ -124,12 +92,12 @@ class Tls(Peers, unittest.TestCase):
             self.assertEqual(out, version)
         out = self.run_peer(["openssl", "s_client", "-connect", self.url[8:], "-alpn", "http/1.1,h2"], input=b"")
         self.assertIn(b"ALPN protocol: h2", out, "the server's order counts")
-        self.stop()
+        self.stop_server()
 
     def test_one_connection_serves_many_requests(self):
         out = self.curl("-w", "%{num_connects} ", *([self.url] * 5)).decode()
         self.assertEqual(re.findall(r"World!(\d)", out), list("10000"))
-        self.stop()
+        self.stop_server()
 
 
 class Files(unittest.TestCase):
@@ -170,7 +138,4 @@ class Files(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    result = unittest.main(exit=False, verbosity=0).result
-    bad = len(result.failures) + len(result.errors)
-    print(f"{result.testsRun - bad} passed, {bad} failed")
-    sys.exit(1 if bad else 0)
+    sys.exit(main())
