@@ -96,8 +96,10 @@ LoanAwaiter::LoanAwaiter(ByteStream& s, PromiseBase& parent) noexcept
 
 Result<Loan> LoanAwaiter::await_resume() {
   if (stream.unread_bytes_ > 0) {
-    return stream.take_loan(
-        std::min<std::size_t>(stream.front().size(), stream.pool_->buffer_size()));
+    const std::size_t size =
+        std::min<std::size_t>(stream.front().size(), stream.pool_->buffer_size());
+    spend_bytes(size);
+    return stream.take_loan(size);
   }
   if (stream.read_error_ != Errc{0}) return stream.end_error("read");
   RONDO_ASSERT(stream.end_, k_one_reader);  // Else another task took what woke this one.
@@ -110,7 +112,11 @@ SomeAwaiter::SomeAwaiter(ByteStream& s, ByteSpan to, PromiseBase& parent) noexce
 }
 
 Result<std::size_t> SomeAwaiter::await_resume() {
-  if (stream.unread_bytes_ > 0) return stream.copy_out(into);
+  if (stream.unread_bytes_ > 0) {
+    const std::size_t size = stream.copy_out(into);
+    spend_bytes(size);
+    return size;
+  }
   if (stream.read_error_ != Errc{0}) return stream.end_error("read");
   RONDO_ASSERT(stream.end_, k_one_reader);
   return std::size_t{0};

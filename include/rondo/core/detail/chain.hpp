@@ -25,6 +25,7 @@
 // Thread rule: the loop's thread, all of it.
 #pragma once
 
+#include <algorithm>
 #include <coroutine>
 #include <cstdint>
 #include <source_location>
@@ -172,5 +173,10 @@ void resume_in(Chain& chain, PromiseBase& frame);
 
 /// One more await that was ready at once; false when the task has to go to the end of the queue.
 inline bool spend_await() noexcept { return --core().await_budget > 0; }
+/// Bytes cost as well: what a peer sends in a flood of small pieces takes long to work through.
+inline void spend_bytes(std::size_t size) noexcept {
+  constexpr std::size_t k_bytes_an_await = 128;
+  core().await_budget -= static_cast<int>(std::min(size / k_bytes_an_await, std::size_t{1'024}));
+}
 
 }  // namespace rondo::detail
