@@ -13,6 +13,9 @@
 
 namespace rondo::io {
 
+/// In the place of a directory's descriptor: names are relative to the working directory.
+inline constexpr int k_working_directory = -100;  // AT_FDCWD of Linux.
+
 /// Reads at `offset`, or at the descriptor's own position when it is -1 (pipes, terminals,
 /// sockets). Completes with bytes read, 0 at the end.
 struct ReadOp : Operation {
@@ -86,6 +89,8 @@ struct RenameOp : Operation {
   RenameOp() noexcept : Operation(OpKind::rename) {}
   const char* from = nullptr;
   const char* to = nullptr;
+  int from_in = k_working_directory;  ///< the directory that a relative `from` begins in
+  int to_in = k_working_directory;
   bool replace = true;  ///< false: -EEXIST when `to` exists
 };
 
@@ -93,6 +98,7 @@ struct RenameOp : Operation {
 struct UnlinkOp : Operation {
   UnlinkOp() noexcept : Operation(OpKind::unlink) {}
   const char* path = nullptr;
+  int in = k_working_directory;
   bool directory = false;
 };
 
@@ -100,6 +106,7 @@ struct UnlinkOp : Operation {
 struct MakeDirectoryOp : Operation {
   MakeDirectoryOp() noexcept : Operation(OpKind::make_directory) {}
   const char* path = nullptr;
+  int in = k_working_directory;
   std::uint32_t permissions = 0777;
 };
 
