@@ -8,8 +8,8 @@
 
 #include <csignal>
 #include <memory>
-#include <string>
 
+#include "cli/text.hpp"
 #include "rondo/base/log.hpp"
 
 namespace rondo::cli {
@@ -33,12 +33,7 @@ spdlog::level::level_enum level_of(LogLevel level) {
 }
 
 void sink(LogLevel level, std::string_view line) {
-  std::string safe(line);
-  for (char& c : safe) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) c = '?';
-  }
-  if (auto logger = spdlog::default_logger()) logger->log(level_of(level), safe);
+  if (auto logger = spdlog::default_logger()) logger->log(level_of(level), terminal_text(line));
 }
 
 }  // namespace
