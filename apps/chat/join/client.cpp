@@ -246,7 +246,8 @@ void Client::take_event(const bj::object& event) {
 
 void Client::greet(const bj::object& joined) {
   if (std::exchange(greeted_, true)) return output_.show("Connected again.");
-  output_.show("#" + options_.room + " on " + where_ + ", you are " + cli::terminal_text(name_) + ".");
+  output_.show("#" + options_.room + " on " + where_ + ", you are " + cli::terminal_text(name_) +
+               ".");
   const std::string others = others_here(joined, user_);
   output_.show(others.empty() ? "Nobody else is here." : "Here: " + others + ".");
   output_.show("A line and Enter says it; Ctrl+D leaves.");
