@@ -36,7 +36,7 @@ struct Command {
   Task<int> (*main)(Settings);
   const char* about;  ///< the help in front of the options
   const char* notes;  ///< and behind them
-  bool logs = true;   ///< the library's log goes to standard error
+  bool logs = true;   ///< to standard error; false: warnings and errors only
 
   std::string help() const {
     Settings settings;
@@ -55,7 +55,10 @@ struct Command {
       return 2;
     }
     std::optional<Logging> logging;
-    if (logs) logging.emplace();
+    if (logs)
+      logging.emplace();
+    else
+      log_warnings_only();
     return rondo::run(main(std::move(settings)));
   }
 };

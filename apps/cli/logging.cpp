@@ -9,6 +9,7 @@
 #include <csignal>
 #include <memory>
 
+#include "cli/options.hpp"
 #include "cli/text.hpp"
 #include "rondo/base/log.hpp"
 
@@ -52,6 +53,12 @@ Logging::Logging() {
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
   spdlog::set_default_logger(std::move(logger));
   set_log_sink(sink);
+}
+
+void log_warnings_only() {
+  set_log_sink([](LogLevel level, std::string_view line) {
+    if (level >= LogLevel::warning) complain("rondo", line);
+  });
 }
 
 Logging::~Logging() {

@@ -2,6 +2,7 @@
 #include "fetch/html_tree.hpp"
 
 #include <fmt/format.h>
+#include <gumbo.h>
 
 #include <algorithm>
 #include <csetjmp>

@@ -10,8 +10,6 @@
 // Lifetime: the tree's; it points into `html`. Thread rule: any one thread. It takes time: run_cpu.
 #pragma once
 
-#include <gumbo.h>
-
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -20,6 +18,8 @@
 #include "fetch/limits.hpp"
 #include "rondo/base/result.hpp"
 #include "rondo/base/time.hpp"
+
+struct GumboInternalNode;  // GumboNode of gumbo.h.
 
 namespace rondo::fetch {
 
@@ -40,14 +40,14 @@ class HtmlTree {
   HtmlTree& operator=(HtmlTree&&) noexcept;
   ~HtmlTree();
 
-  const GumboNode* root() const noexcept { return root_; }
+  const GumboInternalNode* root() const noexcept { return root_; }
   /// What the tree and the parser took.
   std::size_t bytes() const noexcept;
 
  private:
-  HtmlTree(std::unique_ptr<Arena> arena, const GumboNode* root) noexcept;
+  HtmlTree(std::unique_ptr<Arena> arena, const GumboInternalNode* root) noexcept;
   std::unique_ptr<Arena> arena_;
-  const GumboNode* root_;
+  const GumboInternalNode* root_;
 };
 
 }  // namespace rondo::fetch

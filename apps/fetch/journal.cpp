@@ -19,9 +19,9 @@ std::string_view text_at(const boost::json::object& line, std::string_view name)
 
 /// A file that a line names lies below the folder and is none of ours, whoever wrote the line.
 bool is_below(std::string_view file) {
-  if (file.empty() || file.starts_with('/') || file.starts_with('.')) return false;
-  return file.find("/.") == file.npos && file.find("..") == file.npos &&
-         file.find('#') == file.npos;
+  if (file.starts_with('/') || file.starts_with('.') || file.ends_with('/')) return false;
+  return file.find('/') != file.npos && file.find("/.") == file.npos &&
+         file.find("..") == file.npos && file.find('#') == file.npos;
 }
 
 /// What a run before has noted; nothing when there was none.

@@ -131,11 +131,13 @@ std::string NamePool::take(std::string wanted, std::string_view url) {
     wanted.replace(0, slash, folder);
     slash = folder.size();
   }
-  std::string name = wanted;
-  for (std::size_t n = 2; !reserve(name, url); ++n) {
+  if (reserve(wanted, url)) return wanted;
+  std::size_t& last = numbers_.try_emplace(wanted, 1).first->second;
+  std::string name;
+  do {
     name = wanted;
-    number(name, n);
-  }
+    number(name, ++last);
+  } while (!reserve(name, url));
   return name;
 }
 

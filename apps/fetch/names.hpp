@@ -11,6 +11,7 @@
 // Lifetime: values. Thread rule: any thread.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <set>
@@ -37,6 +38,8 @@ class NamePool {
  private:
   std::map<std::string, std::string, std::less<>> urls_;  ///< of each file
   std::set<std::string, std::less<>> folders_;
+  std::map<std::string, std::size_t>
+      numbers_;  ///< last put into a name, so that none is tried twice
 };
 
 /// Relative link, percent-encoded, from one file to another, both below the folder.

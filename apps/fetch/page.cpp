@@ -2,6 +2,7 @@
 #include "fetch/page.hpp"
 
 #include <fmt/format.h>
+#include <gumbo.h>
 
 #include <algorithm>
 #include <utility>

@@ -54,8 +54,9 @@ bool matches(std::string_view pattern, std::string_view path) noexcept {
 void add_rule(Robots& group, bool allow, std::string_view pattern) {
   const bool is_long = pattern.size() > k_robots_pattern_max.value;
   if (group.rules.size() == k_robots_rules_max.value || (allow && is_long)) return;
-  group.rules.push_back(
-      {.allow = allow, .pattern = std::string(pattern.substr(0, k_robots_pattern_max.value))});
+  pattern = pattern.substr(0, k_robots_pattern_max.value);
+  if (is_long && pattern.ends_with('$')) pattern.remove_suffix(1);  // It was not the end.
+  group.rules.push_back({.allow = allow, .pattern = std::string(pattern)});
 }
 
 Duration delay_of(std::string_view value) noexcept {

@@ -62,6 +62,8 @@ TEST(Robots, rulesAndPatternsAreBounded) {
   EXPECT_FALSE(allows(head + "Disallow: /" + longest, "/" + longest));
   EXPECT_FALSE(allows(head + "Disallow: /" + longest + "y", "/" + longest + "z"))
       << "cut short it forbids more, never less";
+  const std::string dollar = longest.substr(1) + "$y";
+  EXPECT_FALSE(allows(head + "Disallow: /" + dollar, "/" + dollar));
   EXPECT_TRUE(allows(head + "Disallow: /\nAllow: /" + longest, "/" + longest));
   EXPECT_FALSE(allows(head + "Disallow: /\nAllow: /" + longest + "y", "/" + longest + "y"));
   std::string many = head;
