@@ -5,7 +5,7 @@
 //   if (tree) walk(tree->root());
 //
 // HTML's rules let a small page make a large tree: each formatting element that is left open is
-// opened again in each paragraph, so that 18 kB make 600 MB; and the rules for <p> look through all
+// opened again in each paragraph, so that 20 kB make 900 MB; and the rules for <p> look through all
 // that is open, so that 500 kB of <div> take twelve seconds.
 // Lifetime: the tree's; it points into `html`. Thread rule: any one thread. It takes time: run_cpu.
 #pragma once

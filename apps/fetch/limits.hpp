@@ -24,7 +24,7 @@ inline constexpr Limit k_page_parse_time{"page_parse_time", 5'000, "ms", AtLimit
                                          "a CPU's time that the parser takes for one page"};
 inline constexpr Limit k_page_urls_max{"page_urls_max", 100'000, "URLs", AtLimit::report,
                                        "URLs of one page or style sheet"};
-/// All others lie on the disk, so this times the two before it bounds the memory for pages.
+/// All others lie on the disk: so many texts, trees and lists of URLs bound the memory for pages.
 inline constexpr Limit k_pages_at_once{"pages_at_once", 4, "pages", AtLimit::wait,
                                        "pages and style sheets held in memory"};
 

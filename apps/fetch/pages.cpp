@@ -64,17 +64,16 @@ Task<> Loader::finish(Item& item) {
     item.state = Item::State::failed;
     item.error = "interrupted";
   }
-  if (item.file.empty() || !item.has_links()) co_return;
-  if (item.state == Item::State::failed) {
-    // There is nothing to go on from: it is noted without what tells its version.
-    (void)co_await folder_->remove(part_name(item.file));
-  } else if (item.state == Item::State::done) {
+  if (item.file.empty() || !item.has_links() || item.state == Item::State::kept) co_return;
+  if (item.state == Item::State::done) {
     auto written = co_await write_page(item);
     if (written) co_return;
     item.state = Item::State::failed;
     item.error = written.error().message();
     if (on_end) on_end(item);
   }
+  // No run to come could go on from it: it is noted without what tells its version.
+  (void)co_await folder_->remove(part_name(item.file));
 }
 
 Task<Result<>> Loader::write_page(Item& item) {

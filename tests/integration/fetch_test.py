@@ -305,6 +305,7 @@ class Fetch(unittest.TestCase):
         self.assertIn(b'src="large.bin"', self.read("index.html"))
         self.assertTrue(os.path.exists(self.path("style.css")))
         self.assertGreaterEqual(summary["failed"], 1)
+        self.assertFalse(os.path.exists(self.path("next.html" + PART)))
         os.makedirs(os.path.join(self.path("elsewhere.html"), "in the way"))
         self.site.pages["/elsewhere"] = ("text/html", b"x")
         self.fetch("--quiet", status=1, urls=[self.site.urls[0] + "elsewhere"])
@@ -356,6 +357,24 @@ class Fetch(unittest.TestCase):
         self.assertEqual(p.returncode, 2)
         self.assertEqual(p.stderr.decode().rstrip("\n"),
                          "rondo fetch: ftp://2J[2J is no http or https URL (see rondo fetch --help)")
+
+    def test_a_journal_of_somebody_else_names_no_file_outside_of_the_folder(self):
+        etag = '"%s"' % hashlib.md5(LARGE).hexdigest()
+        inside = os.path.join(self.folder.name, "copy")
+        for file in ("../x", "/tmp/x", ".rondo-fetch", "large.bin", "a/../../x", "a/.x", "a/", "a#part", "", "a/b#part"):
+            os.makedirs(inside, exist_ok=True)
+            for whole in (True, False):
+                with open(os.path.join(inside, ".rondo-fetch"), "w", encoding="utf-8") as f:
+                    f.write(json.dumps({"url": self.site.urls[0] + "large.bin", "file": file, "etag": etag,
+                                        "last_modified": "", "whole": whole}) + "\n")
+                with open(os.path.join(self.folder.name, "x"), "wb") as f:
+                    f.write(b"kept")
+                states = self.states(self.fetch("--json", "--resume", "-o", inside, urls=[self.site.urls[0] + "large.bin"]))
+                self.assertEqual((states["large.bin"]["state"], states["large.bin"]["resumed"]), ("done", 0), file)
+                self.assertEqual(states["large.bin"]["file"], self.site.names[0] + "/large.bin")
+                with open(os.path.join(self.folder.name, "x"), "rb") as f:
+                    self.assertEqual(f.read(), b"kept")
+        self.assertEqual(sorted(os.listdir(self.folder.name)), ["copy", "x"])
 
     def test_a_version_that_has_changed_is_loaded_anew(self):
         self.fetch("--quiet")
