@@ -8,8 +8,9 @@
 
 #include <csignal>
 #include <memory>
-#include <string>
 
+#include "cli/options.hpp"
+#include "cli/text.hpp"
 #include "rondo/base/log.hpp"
 
 namespace rondo::cli {
@@ -33,12 +34,7 @@ spdlog::level::level_enum level_of(LogLevel level) {
 }
 
 void sink(LogLevel level, std::string_view line) {
-  std::string safe(line);
-  for (char& c : safe) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) c = '?';
-  }
-  if (auto logger = spdlog::default_logger()) logger->log(level_of(level), safe);
+  if (auto logger = spdlog::default_logger()) logger->log(level_of(level), terminal_text(line));
 }
 
 }  // namespace
@@ -57,6 +53,12 @@ Logging::Logging() {
   logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
   spdlog::set_default_logger(std::move(logger));
   set_log_sink(sink);
+}
+
+void log_warnings_only() {
+  set_log_sink([](LogLevel level, std::string_view line) {
+    if (level >= LogLevel::warning) complain("rondo", line);
+  });
 }
 
 Logging::~Logging() {

@@ -18,4 +18,7 @@ class Logging {
   ~Logging();
 };
 
+/// In the place of Logging, where the terminal is for talking: warnings and errors only, at once.
+void log_warnings_only();
+
 }  // namespace rondo::cli

@@ -11,6 +11,7 @@
 
 #include <toml++/toml.h>
 
+#include "cli/text.hpp"
 #include "rondo/net/endpoint.hpp"
 
 namespace rondo::cli {
@@ -36,6 +37,11 @@ std::string text_of(const toml::node& node) {
 
 Error usage(std::string_view text) { return Error(Errc::invalid_argument, "usage", text); }
 
+std::string words_of(const Error& error) {
+  return error.operation() == std::string_view("usage") ? std::string(error.object())
+                                                        : error.message();
+}
+
 Result<> check_address(std::string_view option, std::string_view value) {
   if (net::Endpoint::parse(value)) return {};
   const bool is_port = !value.empty() && value.find_first_not_of("0123456789") == value.npos;
@@ -54,7 +60,7 @@ Result<> check_driver() {
 }
 
 void complain(std::string_view command, std::string_view text) {
-  const std::string line = std::string(command) + ": " + std::string(text) + "\n";
+  const std::string line = terminal_text(std::string(command) + ": " + std::string(text)) + "\n";
   std::fwrite(line.data(), 1, line.size(), stderr);
 }
 

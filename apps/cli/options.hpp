@@ -71,8 +71,10 @@ class Options {
   std::vector<Option> options_;
 };
 
-/// A usage error's words.
+/// An error whose words are `text`, whole.
 Error usage(std::string_view text);
+/// What a user is told of an error: the words of usage(), else its message.
+std::string words_of(const Error& error);
 
 /// Whether an option's value can be listened on: HOST:PORT in numbers, or unix:PATH. A usage error
 /// otherwise; nothing is opened.
@@ -80,7 +82,7 @@ Result<> check_address(std::string_view option, std::string_view value);
 /// Whether RONDO_DRIVER names a driver, when it is set; a usage error otherwise.
 Result<> check_driver();
 
-/// `rondo CMD: what failed: why (what to do)` on standard error.
+/// `rondo CMD: what failed: why (what to do)` on standard error, fit for a terminal.
 void complain(std::string_view command, std::string_view text);
 
 }  // namespace rondo::cli

@@ -9,6 +9,11 @@
 
 namespace rondo::cli {
 
+/// Fit for a terminal, as one line: whatever a peer, a page or a file says goes through here before
+/// it is printed. Without C0 but tab, without DEL, C1 (ESC and CSI too) and bidirectional
+/// controls; a line end becomes a space, a byte that is no UTF-8 a question mark.
+std::string terminal_text(std::string_view text);
+
 /// `text` so that HTML shows it as it is, also inside a quoted attribute.
 std::string escape_html(std::string_view text);
 

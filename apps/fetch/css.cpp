@@ -39,10 +39,10 @@ void put_utf8(std::string& into, unsigned code) {
 
 class Scanner {
  public:
-  explicit Scanner(std::string_view css) : css_(css) {}
+  Scanner(std::string_view css, std::size_t most) : css_(css), most_(most) {}
 
   std::vector<CssUrl> run() {
-    while (at_ < css_.size()) step();
+    while (at_ < css_.size() && found_.size() < most_) step();
     return std::move(found_);
   }
 
@@ -196,6 +196,7 @@ class Scanner {
   }
 
   std::string_view css_;
+  std::size_t most_;
   std::size_t at_ = 0;
   std::string rule_;  ///< the at-rule whose beginning this is
   bool in_font_ = false;
@@ -206,7 +207,9 @@ class Scanner {
 
 }  // namespace
 
-std::vector<CssUrl> css_urls(std::string_view css) { return Scanner(css).run(); }
+std::vector<CssUrl> css_urls(std::string_view css, std::size_t most) {
+  return Scanner(css, most).run();
+}
 
 std::string css_string(std::string_view url) {
   std::string text = "\"";

@@ -15,6 +15,8 @@
 
 namespace rondo::fetch {
 
+inline constexpr std::size_t k_all_urls = static_cast<std::size_t>(-1);
+
 struct CssUrl {
   std::size_t begin = 0;  ///< of what css_string() of another URL may stand for
   std::size_t end = 0;
@@ -22,8 +24,8 @@ struct CssUrl {
   enum class Of : unsigned char { image, font, import } of = Of::image;
 };
 
-/// In the order in which they stand.
-std::vector<CssUrl> css_urls(std::string_view css);
+/// In the order in which they stand, the first `most` of them.
+std::vector<CssUrl> css_urls(std::string_view css, std::size_t most = k_all_urls);
 
 /// `url` as a quoted string of CSS.
 std::string css_string(std::string_view url);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "fetch/css.hpp"
 #include "fetch/loader.hpp"
 #include "fetch/names.hpp"
 #include "rondo/proto/http1.hpp"
@@ -55,7 +54,7 @@ Result<std::string> url_in_page(std::string_view base, std::string_view written)
 
 void Loader::add(std::string url, Use use, std::uint32_t links, std::uint32_t frames) {
   if (const auto known = by_url_.find(url); known != by_url_.end()) return;
-  if (items_.size() >= k_items_max) {
+  if (items_.size() >= k_items_max.value) {
     ++left_out_;
     return;
   }
@@ -72,6 +71,7 @@ void Loader::add(std::string url, Use use, std::uint32_t links, std::uint32_t fr
 void Loader::discover(const Item& from, std::string_view base, std::string_view written, Use use) {
   auto url = url_in_page(base, written);
   if (!url) return;  // data:, mailto:, javascript: and what is broken.
+  if (url->size() > k_url_max.value) return;
   std::uint32_t links = from.links;
   std::uint32_t frames = from.frames;
   if (use == Use::link) {
@@ -81,23 +81,13 @@ void Loader::discover(const Item& from, std::string_view base, std::string_view 
     // "page#part" is the page itself.
     if (*url == from.url || *url == from.final_url) return;
   }
-  if (use == Use::frame && ++frames > k_frames_max) return;
+  if (use == Use::frame && ++frames > k_frames_max.value) return;
   add(std::move(*url), use, links, frames);
 }
 
-void Loader::discover_page(const Item& item) {
-  if (!item.is_page()) {
-    for (const CssUrl& each : css_urls(item.text)) {
-      const Use use = each.of == CssUrl::Of::import ? Use::style
-                      : each.of == CssUrl::Of::font ? Use::font
-                                                    : Use::image;
-      discover(item, item.final_url, each.url, use);
-    }
-    return;
-  }
-  std::string base = item.final_url;
-  if (auto own = url_in_page(base, item.page.base); own && !item.page.base.empty()) base = *own;
-  for (const Spot& spot : item.page.spots) {
+void Loader::discover_all(const Item& item, const Page& page) {
+  const std::string base = base_of(item, page);
+  for (const Spot& spot : page.spots) {
     if (spot.form == Spot::Form::base) continue;
     for (const SpotUrl& each : spot.urls) discover(item, base, each.url, each.use);
   }

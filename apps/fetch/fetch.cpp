@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <memory>
 
-#include "cli/logging.hpp"
+#include "cli/command.hpp"
 #include "fetch/loader.hpp"
 #include "fetch/progress.hpp"
 #include "fetch/waterfall.hpp"
@@ -53,7 +53,7 @@ void add_options(cli::Options& options, CommandLine& line) {
 }
 
 Result<> check(CommandLine& line, const cli::Arguments& rest) {
-  if (rest.empty()) return cli::usage("a URL is wanted (see rondo fetch --help)");
+  if (rest.empty()) return cli::usage("a URL is wanted");
   for (const std::string& each : rest) {
     auto url = url_given(each);
     if (!url) return cli::usage(each + " is no http or https URL");
@@ -137,38 +137,27 @@ Task<int> fetch_main(CommandLine line) {
   co_return loader->interrupted() ? 1 : status;
 }
 
+constexpr cli::Command<CommandLine> k_fetch = {
+    .name = k_command,
+    .environment = "RONDO_FETCH_",
+    .add_options = add_options,
+    .check = check,
+    .main = fetch_main,
+    .about =
+        "rondo fetch URL...: pages with all they need, loaded at once, as files to browse\n\n"
+        "  rondo fetch https://example.org/ -o copy\n"
+        "  rondo fetch https://example.org/docs/ --depth 2 --waterfall docs.html\n"
+        "  rondo fetch https://example.org/ --resume           after an interruption\n\n",
+    .notes =
+        "A page's images, styles, scripts, fonts and frames are loaded from whatever host they\n"
+        "are on, what its scripts would add later is not. Links to other pages are followed with\n"
+        "--depth only, on the hosts of the URLs given, as their robots.txt allows. Proxies are\n"
+        "taken from http_proxy, https_proxy and no_proxy. The status is 1 when a URL given could\n"
+        "not be loaded.\n"};
+
 }  // namespace
 
-std::string fetch_help() {
-  CommandLine line;
-  cli::Options options(k_command, "RONDO_FETCH_");
-  add_options(options, line);
-  return "rondo fetch URL...: pages with all they need, loaded at once, as files to browse\n\n"
-         "  rondo fetch https://example.org/ -o copy\n"
-         "  rondo fetch https://example.org/docs/ --depth 2 --waterfall docs.html\n"
-         "  rondo fetch https://example.org/ --resume           after an interruption\n\n"
-         "options\n" +
-         options.help() +
-         "\nA page's images, styles, scripts, fonts and frames are loaded from whatever host they\n"
-         "are on, what its scripts would add later is not. Links to other pages are followed with\n"
-         "--depth only, on the hosts of the URLs given, as their robots.txt allows. Proxies are\n"
-         "taken from http_proxy, https_proxy and no_proxy. The status is 1 when a URL given could\n"
-         "not be loaded.\n";
-}
-
-int run_fetch(const cli::Arguments& arguments) {
-  CommandLine line;
-  cli::Options options(k_command, "RONDO_FETCH_");
-  add_options(options, line);
-  auto rest = options.parse(arguments);
-  Result<> good = rest ? check(line, *rest) : Result<>(rest.error());
-  if (!good) {
-    cli::complain(k_command, good.error().object().empty() ? good.error().message()
-                                                           : std::string(good.error().object()));
-    return 2;
-  }
-  cli::Logging logging;
-  return run(fetch_main(std::move(line)));
-}
+std::string fetch_help() { return k_fetch.help(); }
+int run_fetch(const cli::Arguments& arguments) { return k_fetch.run(arguments); }
 
 }  // namespace rondo::fetch

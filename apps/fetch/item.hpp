@@ -24,6 +24,7 @@ struct Item {
   State state = State::waiting;
   std::string file;  ///< below the folder, once the answer's head is there
   std::string error;
+  std::string note;  ///< of a file that is there, what its user should know
   int status = 0;
   std::string final_url;   ///< after redirects
   std::string type;        ///< Content-Type
@@ -36,9 +37,6 @@ struct Item {
   Duration ended = Duration::zero();
   http::ClientTimings timings;
 
-  std::string text;  ///< of a page or style sheet, until it is written
-  Page page;
-
   bool is_good() const noexcept { return state == State::done || state == State::kept; }
   bool is_over() const noexcept { return is_good() || state == State::failed; }
   bool is_page() const noexcept {
@@ -47,6 +45,8 @@ struct Item {
   bool is_style() const noexcept {
     return type.starts_with("text/css") || (use == Use::style && type.empty());
   }
+  /// Written again at the end, with other links in it.
+  bool has_links() const noexcept { return is_page() || is_style(); }
 };
 
 }  // namespace rondo::fetch

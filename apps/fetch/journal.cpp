@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/journal.hpp"
 
+#include <algorithm>
 #include <boost/json.hpp>
+
+#include "fetch/names.hpp"
 
 namespace rondo::fetch {
 namespace {
 
+constexpr const char* k_name = ".rondo-fetch";
 constexpr std::size_t k_journal_max = 64'000'000;
 
 std::string_view text_at(const boost::json::object& line, std::string_view name) {
@@ -13,10 +17,19 @@ std::string_view text_at(const boost::json::object& line, std::string_view name)
   return found && found->is_string() ? std::string_view(found->get_string()) : std::string_view();
 }
 
-/// A file that a line names lies below the folder, whoever wrote the line.
+/// A file that a line names lies below the folder and is none of ours, whoever wrote the line.
 bool is_below(std::string_view file) {
-  if (file.empty() || file.starts_with('/')) return false;
-  return file.find("..") == std::string_view::npos;
+  if (file.starts_with('/') || file.starts_with('.') || file.ends_with('/')) return false;
+  return file.find('/') != file.npos && file.find("/.") == file.npos &&
+         file.find("..") == file.npos && file.find('#') == file.npos;
+}
+
+/// What a run before has noted; nothing when there was none.
+Task<Result<std::string>> read_notes(const fs::Directory& folder) {
+  auto file = co_await folder.open_file(k_name, {.follow = false});
+  if (!file && file.error() == Errc::no_such_file) co_return std::string();
+  if (!file) co_return file.error();
+  co_return co_await file->read_to_end(k_journal_max);
 }
 
 void read_line(std::string_view text, std::map<std::string, Known>& into) {
@@ -35,24 +48,24 @@ void read_line(std::string_view text, std::map<std::string, Known>& into) {
 
 }  // namespace
 
-Task<Result<Journal>> Journal::open(std::string folder, bool resume) {
-  const std::string path = folder + "/.rondo-fetch";
+Task<Result<Journal>> Journal::open(const fs::Directory& folder, bool resume) {
   std::map<std::string, Known> known;
   if (resume) {
-    auto before = co_await fs::read_file(path, {.max = k_journal_max});
-    if (!before && before.error() != Errc::no_such_file) co_return before.error();
-    std::string_view rest = before ? std::string_view(*before) : std::string_view();
+    const std::string before = co_await read_notes(folder).or_return();
+    std::string_view rest = before;
     while (!rest.empty()) {
       const std::size_t end = std::min(rest.find('\n'), rest.size());
       read_line(rest.substr(0, end), known);
       rest.remove_prefix(std::min(end + 1, rest.size()));
     }
   }
-  auto file = co_await fs::File::open(
-      path, {.read = false, .write = true, .create = true, .truncate = true});
+  const std::string part = part_name(k_name);
+  auto file = co_await folder.open_file(
+      part, {.read = false, .write = true, .create = true, .truncate = true, .follow = false});
   if (!file) co_return file.error();
   Journal journal(std::move(*file));
   for (const auto& [url, each] : known) co_await journal.note(url, each).or_return();
+  co_await folder.rename(part, k_name).or_return();
   journal.known_ = std::move(known);
   co_return std::move(journal);
 }

@@ -11,6 +11,7 @@
 
 #include "rondo/core/mutex.hpp"
 #include "rondo/core/task.hpp"
+#include "rondo/fs/directory.hpp"
 #include "rondo/fs/file.hpp"
 
 namespace rondo::fetch {
@@ -19,17 +20,19 @@ struct Known {
   std::string file;
   std::string etag;           ///< strong, or empty
   std::string last_modified;  ///< as the server wrote it, or empty
-  bool whole = false;         ///< else the part is in `file`.part
+  bool whole = false;         ///< else the part is in part_name(file)
 };
 
 class Journal {
  public:
-  /// Reads what is there with `resume`, else begins anew. Errors: those of files.
-  static Task<Result<Journal>> open(std::string folder, bool resume);
+  /// Reads what is there with `resume`, else begins anew. A crash while it is written again leaves
+  /// the one before. Errors: those of files. `folder` outlives the call.
+  static Task<Result<Journal>> open(const fs::Directory& folder, bool resume);
   Journal(Journal&& other) noexcept
       : file_(std::move(other.file_)), known_(std::move(other.known_)) {}
 
   const Known* find(const std::string& url) const;
+  const std::map<std::string, Known>& all() const noexcept { return known_; }
   /// Any number of tasks may note.
   Task<Result<>> note(const std::string& url, const Known& known);
 

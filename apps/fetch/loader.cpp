@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The run as a whole: items become tasks, pages are written when all of them have ended.
+// The run as a whole: items become tasks, and when all of them have ended pages are written.
 #include "fetch/loader.hpp"
 
 #include <algorithm>
 #include <utility>
 
-#include "rondo/core/offload.hpp"
+#include "rondo/core/map_concurrent.hpp"
 #include "rondo/core/select.hpp"
 #include "rondo/core/sleep.hpp"
 #include "rondo/fs/dir.hpp"
@@ -34,9 +34,9 @@ http::ClientOptions Loader::client_options() const {
 Task<Result<>> Loader::run() {
   start_ = now();
   co_await fs::make_directories(options_.folder).or_return();
-  auto journal = co_await Journal::open(options_.folder, options_.resume);
-  if (!journal) co_return journal.error();
-  journal_.emplace(std::move(*journal));
+  folder_.emplace(co_await fs::Directory::open(options_.folder).or_return());
+  journal_.emplace(co_await Journal::open(*folder_, options_.resume).or_return());
+  for (const auto& [url, known] : journal_->all()) (void)names_.reserve(known.file, url);
   co_await with_scope([&](Scope& scope) -> Task<> {
     scope_ = &scope;
     for (const std::string& url : options_.urls) {
@@ -47,15 +47,10 @@ Task<Result<>> Loader::run() {
     interrupted_ = first.index == 1;
     if (interrupted_) scope.cancel({"interrupted"});
   });
-  for (Item& item : items_) {
-    if (!item.is_over()) {
-      item.state = Item::State::failed;
-      item.error = "interrupted";
-    }
-    if (item.state == Item::State::done && !item.text.empty()) {
-      co_await write_page(item).or_return();
-    }
-  }
+  std::vector<Item*> all;
+  for (Item& item : items_) all.push_back(&item);
+  co_await for_each_concurrent(all, k_pages_at_once.value,
+                               [this](Item* item) { return finish(*item); });
   co_return Result<>();
 }
 
@@ -69,21 +64,29 @@ Task<> Loader::load(Item& item) {
     done = co_await download(item);
   }
   item.ended = elapsed();
-  if (done && item.is_page() && !item.text.empty()) {
-    auto page = co_await run_cpu([&item] { return parse_page(item.text); });
-    if (page)
-      item.page = std::move(*page);
-    else
-      done = page.error();
-  }
-  if (done) {
-    if (!item.text.empty()) discover_page(item);
-  } else {
+  if (done && item.state == Item::State::done && item.has_links()) done = co_await look_into(item);
+  if (!done) {
     item.state = Item::State::failed;
     if (item.error.empty()) item.error = done.error().message();
   }
   if (on_end) on_end(item);
   if (--under_way_ == 0) all_ended_.set();
+}
+
+/// What a robots.txt says. RFC 9309, section 2.3.1: what is not there allows, what cannot be
+/// reached does not.
+Task<Robots> Loader::ask_robots(std::string root) {
+  auto answer = co_await client_.get(root + "/robots.txt");
+  if (!answer || answer->status() >= 500) co_return Robots::none_allowed();
+  if (!answer->good()) co_return Robots();
+  std::string text;
+  while (text.size() < k_robots_max.value) {
+    auto piece = co_await answer->read();
+    if (!piece) co_return Robots::none_allowed();
+    if (piece->empty()) break;
+    text.append(as_text(*piece));
+  }
+  co_return parse_robots(text, "rondo");
 }
 
 /// Asks robots.txt of the item's host, once for each, and waits for its turn there.
@@ -95,14 +98,7 @@ Task<bool> Loader::may_follow(const Item& item) {
   auto& host = hosts_[root];
   if (!host) host = std::make_unique<Host>();
   if (!host->robots && !std::exchange(host->asking, true)) {
-    auto answer = co_await client_.get(root + "/robots.txt");
-    // RFC 9309, section 2.3.1: what is not there allows, what cannot be reached does not.
-    Robots rules = !answer || answer->status() >= 500 ? Robots::none_allowed() : Robots();
-    if (answer && answer->good()) {
-      auto text = co_await answer->read_all(1'000'000);
-      if (text) rules = parse_robots(*text, "rondo");
-    }
-    host->robots = std::move(rules);
+    host->robots = co_await ask_robots(root);
     host->known.set();
   }
   co_await host->known.wait();
@@ -115,18 +111,6 @@ Task<bool> Loader::may_follow(const Item& item) {
     co_await sleep_until(turn);
   }
   co_return true;
-}
-
-Task<Result<>> Loader::write_page(Item& item) {
-  auto base = std::string(item.final_url);
-  if (auto own = url_in_page(base, item.page.base); own && !item.page.base.empty()) base = *own;
-  const Rename rename = [&](std::string_view url, Use) { return link_for(item, base, url); };
-  std::string text =
-      item.is_page() ? rewrite(item.text, item.page, rename) : rewrite_css(item.text, rename);
-  co_await make_parent(item.file).or_return();
-  co_await fs::write_file_atomic(options_.folder + "/" + item.file, std::string_view(text))
-      .or_return();
-  co_return Result<>();
 }
 
 Task<Duration> Loader::time_sequential() {

@@ -93,6 +93,54 @@ std::string local_name(std::string_view url, std::string_view extension) {
   return name;
 }
 
+std::string part_name(std::string_view file) { return std::string(file) + "#part"; }
+
+namespace {
+
+/// "a/b.png" -> "a/b-2.png"; a folder's name is whole, its dots mean nothing.
+void number(std::string& name, std::size_t n) {
+  const std::size_t slash = name.rfind('/');
+  const std::size_t dot = std::min(name.rfind('.'), name.size());
+  const bool has_extension = slash != name.npos && dot > slash;
+  name.insert(has_extension ? dot : name.size(), fmt::format("-{}", n));
+}
+
+}  // namespace
+
+bool NamePool::reserve(std::string_view name, std::string_view url) {
+  if (const auto known = urls_.find(name); known != urls_.end()) return known->second == url;
+  if (folders_.contains(name)) return false;
+  for (std::size_t slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1)) {
+    if (urls_.contains(name.substr(0, slash))) return false;
+  }
+  for (std::size_t slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1)) {
+    folders_.emplace(name.substr(0, slash));
+  }
+  urls_.emplace(name, url);
+  return true;
+}
+
+std::string NamePool::take(std::string wanted, std::string_view url) {
+  // The host is a folder of itself and never a file, so a number behind it is never needed.
+  for (std::size_t slash = wanted.find('/'); slash != wanted.npos;
+       slash = wanted.find('/', slash + 1)) {
+    std::string folder = wanted.substr(0, slash);
+    for (std::size_t n = 2; urls_.contains(folder); ++n) {
+      folder = wanted.substr(0, slash) + fmt::format("-{}", n);
+    }
+    wanted.replace(0, slash, folder);
+    slash = folder.size();
+  }
+  if (reserve(wanted, url)) return wanted;
+  std::size_t& last = numbers_.try_emplace(wanted, 1).first->second;
+  std::string name;
+  do {
+    name = wanted;
+    number(name, ++last);
+  } while (!reserve(name, url));
+  return name;
+}
+
 std::string link_between(std::string_view from, std::string_view to) {
   std::size_t common = 0;
   for (std::size_t i = 0; i < std::min(from.size(), to.size()) && from[i] == to[i]; ++i) {

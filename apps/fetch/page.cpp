@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/page.hpp"
 
+#include <fmt/format.h>
 #include <gumbo.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
-#include <new>
+#include <utility>
 
 #include "cli/text.hpp"
 #include "fetch/css.hpp"
@@ -16,40 +15,6 @@ namespace rondo::fetch {
 namespace {
 
 using proto::iequals;
-
-/// Gumbo's memory: given back at once. Its own way down the tree is a recursion, which a page that
-/// is nested a million deep would run out of stack in.
-class Arena {
- public:
-  GumboOptions options() {
-    GumboOptions made = kGumboDefaultOptions;
-    made.userdata = this;
-    made.allocator = [](void* self, std::size_t size) {
-      return static_cast<Arena*>(self)->take(size);
-    };
-    made.deallocator = [](void*, void*) {};
-    made.max_errors = 0;
-    return made;
-  }
-
- private:
-  static constexpr std::size_t k_block = 262'144;
-
-  void* take(std::size_t size) {
-    size = (size + 15) & ~std::size_t{15};
-    if (size > left_) {
-      left_ = std::max(size, k_block);
-      blocks_.push_back(std::make_unique_for_overwrite<std::byte[]>(left_));
-      at_ = blocks_.back().get();
-    }
-    left_ -= size;
-    return std::exchange(at_, at_ + size);
-  }
-
-  std::vector<std::unique_ptr<std::byte[]>> blocks_;
-  std::byte* at_ = nullptr;
-  std::size_t left_ = 0;
-};
 
 Use use_of(const CssUrl& url) noexcept {
   switch (url.of) {
@@ -63,10 +28,11 @@ Use use_of(const CssUrl& url) noexcept {
   return Use::image;
 }
 
-std::vector<SpotUrl> urls_of_css(std::string_view css) {
+std::vector<SpotUrl> urls_of_css(std::string_view css, std::size_t most) {
   std::vector<SpotUrl> urls;
-  for (CssUrl& each : css_urls(css)) {
-    urls.push_back({.begin = each.begin, .end = each.end, .url = each.url, .use = use_of(each)});
+  for (CssUrl& each : css_urls(css, most)) {
+    urls.push_back(
+        {.begin = each.begin, .end = each.end, .url = std::move(each.url), .use = use_of(each)});
   }
   return urls;
 }
@@ -89,10 +55,10 @@ std::vector<SpotUrl> one_url(std::string_view text, Use use) {
 }
 
 /// HTML, "parsing a srcset attribute": a URL, then its descriptors up to a comma.
-std::vector<SpotUrl> urls_of_srcset(std::string_view text) {
+std::vector<SpotUrl> urls_of_srcset(std::string_view text, std::size_t most) {
   std::vector<SpotUrl> urls;
   std::size_t at = 0;
-  while (at < text.size()) {
+  while (at < text.size() && urls.size() < most) {
     while (at < text.size() && (is_space(text[at]) || text[at] == ',')) ++at;
     const std::size_t begin = at;
     while (at < text.size() && !is_space(text[at])) ++at;
@@ -142,33 +108,42 @@ std::optional<Use> use_of_link(std::string_view rel, std::string_view as) {
   return Use::other;
 }
 
+Error too_many_urls(const ParseBounds& bounds) {
+  return {Errc::too_large, "parse", fmt::format("it names more than {} URLs", bounds.urls_max)};
+}
+
 class Collector {
  public:
-  explicit Collector(std::string_view html) : html_(html) {}
+  Collector(std::string_view html, const ParseBounds& bounds)
+      : html_(html), bounds_(bounds), urls_left_(bounds.urls_max + 1) {}
 
-  Page run() {
-    Arena arena;
-    const GumboOptions options = arena.options();
-    const GumboOutput* output = ::gumbo_parse_with_options(&options, html_.data(), html_.size());
-    std::vector<const GumboNode*> todo{output->root};
-    while (!todo.empty()) {
+  Result<Page> run() {
+    auto tree = HtmlTree::parse(html_, bounds_);
+    if (!tree) return tree.error();
+    std::vector<const GumboNode*> todo{tree->root()};
+    while (!todo.empty() && urls_left_ > 0) {
       const GumboNode* node = todo.back();
       todo.pop_back();
       if (node->type != GUMBO_NODE_ELEMENT && node->type != GUMBO_NODE_TEMPLATE) continue;
-      element(node->v.element);
+      if (!is_copy(*node)) element(node->v.element);
       const GumboVector& children = node->v.element.children;
       for (unsigned i = children.length; i > 0; --i) {
         todo.push_back(static_cast<const GumboNode*>(children.data[i - 1]));
       }
     }
+    if (urls_left_ == 0) return too_many_urls(bounds_);
     std::ranges::sort(page_.spots, {}, &Spot::begin);
-    // A formatting element that is opened again stands in the source once.
     const auto same = std::ranges::unique(page_.spots, {}, &Spot::begin);
     page_.spots.erase(same.begin(), same.end());
     return std::move(page_);
   }
 
  private:
+  /// A formatting element that is opened again stands in the source once, and in the tree before.
+  static bool is_copy(const GumboNode& node) noexcept {
+    return (node.parse_flags & (GUMBO_INSERTION_RECONSTRUCTED_FORMATTING_ELEMENT |
+                                GUMBO_INSERTION_ADOPTION_AGENCY_CLONED)) != 0;
+  }
   static std::string_view value(const GumboElement& element, const char* name) {
     const GumboAttribute* found = ::gumbo_get_attribute(&element.attributes, name);
     return found ? std::string_view(found->value) : std::string_view();
@@ -191,6 +166,7 @@ class Collector {
   void add(const GumboAttribute& attribute, Spot::Form form, std::vector<SpotUrl> urls) {
     const GumboStringPiece& source = attribute.original_value;
     if (urls.empty() || !is_in_source(source)) return;
+    urls_left_ -= urls.size();
     page_.spots.push_back({.form = form,
                            .begin = place(source.data),
                            .end = place(source.data) + source.length,
@@ -209,14 +185,14 @@ class Collector {
   void element(const GumboElement& element) {
     const std::string_view tag = tag_of(element);
     const GumboVector& attributes = element.attributes;
-    for (unsigned i = 0; i < attributes.length; ++i) {
+    for (unsigned i = 0; i < attributes.length && urls_left_ > 0; ++i) {
       const auto& attribute = *static_cast<const GumboAttribute*>(attributes.data[i]);
       const std::string_view name = attribute.name;
       const std::string_view text = attribute.value;
       if (name == "style") {
-        add(attribute, Spot::Form::css, urls_of_css(text));
+        add(attribute, Spot::Form::css, urls_of_css(text, urls_left_));
       } else if (name == "srcset" || name == "imagesrcset") {
-        add(attribute, Spot::Form::attribute, urls_of_srcset(text));
+        add(attribute, Spot::Form::attribute, urls_of_srcset(text, urls_left_));
       } else if (name == "integrity" || name == "crossorigin") {
         // What is rewritten has another hash, and a file has no origin.
         if (tag == "link" || tag == "script" || tag == "img") drop(attribute);
@@ -227,7 +203,7 @@ class Collector {
         add(attribute, Spot::Form::attribute, one_url(text, *use));
       }
     }
-    if (tag == "style" && element.children.length == 1) {
+    if (tag == "style" && element.children.length == 1 && urls_left_ > 0) {
       const auto* inside = static_cast<const GumboNode*>(element.children.data[0]);
       if (inside->type == GUMBO_NODE_TEXT) sheet(inside->v.text.original_text);
     }
@@ -264,8 +240,9 @@ class Collector {
 
   void sheet(const GumboStringPiece& source) {
     if (!is_in_source(source)) return;
-    std::vector<SpotUrl> urls = urls_of_css({source.data, source.length});
+    std::vector<SpotUrl> urls = urls_of_css({source.data, source.length}, urls_left_);
     if (urls.empty()) return;
+    urls_left_ -= urls.size();
     page_.spots.push_back({.form = Spot::Form::sheet,
                            .begin = place(source.data),
                            .end = place(source.data) + source.length,
@@ -274,6 +251,8 @@ class Collector {
   }
 
   std::string_view html_;
+  const ParseBounds& bounds_;
+  std::size_t urls_left_;  ///< none: there are too many
   Page page_;
 };
 
@@ -299,7 +278,25 @@ bool would_end_the_element(std::string_view sheet) { return sheet.find("</") != 
 
 }  // namespace
 
-Page parse_page(std::string_view html) { return Collector(html).run(); }
+Result<Page> parse_page(std::string_view html, const ParseBounds& bounds) {
+  return Collector(html, bounds).run();
+}
+
+Result<Page> parse_style(std::string_view css, const ParseBounds& bounds) {
+  if (css.size() > bounds.size_max) {
+    return Error(Errc::too_large, "parse",
+                 fmt::format("it has more than {} bytes", bounds.size_max));
+  }
+  Page page;
+  auto urls = urls_of_css(css, bounds.urls_max + 1);
+  if (urls.size() > bounds.urls_max) return too_many_urls(bounds);
+  if (urls.empty()) return page;
+  page.spots.push_back({.form = Spot::Form::file,
+                        .end = css.size(),
+                        .text = std::string(css),
+                        .urls = std::move(urls)});
+  return page;
+}
 
 std::string rewrite(std::string_view html, const Page& page, const Rename& rename) {
   std::string made;
@@ -321,17 +318,13 @@ std::string rewrite(std::string_view html, const Page& page, const Rename& renam
     const bool css = spot.form != Spot::Form::attribute;
     const auto text = renamed(spot.text, spot.urls, css, rename);
     if (!text) continue;
-    if (spot.form != Spot::Form::sheet)
+    const bool in_quotes = spot.form == Spot::Form::attribute || spot.form == Spot::Form::css;
+    if (in_quotes)
       replace(spot, '"' + cli::escape_html(*text) + '"');
-    else if (!would_end_the_element(*text))
+    else if (spot.form == Spot::Form::file || !would_end_the_element(*text))
       replace(spot, *text);
   }
   return made.append(html.substr(at));
-}
-
-std::string rewrite_css(std::string_view css, const Rename& rename) {
-  auto made = renamed(css, urls_of_css(css), true, rename);
-  return made ? std::move(*made) : std::string(css);
 }
 
 }  // namespace rondo::fetch

@@ -2,11 +2,12 @@
 // What an HTML page needs and where it links to, by Gumbo (HTML5), and the page with other URLs
 // in their places. Everything else of the source stays byte for byte.
 //
-//   const Page page = parse_page(html);
+//   auto page = parse_page(html).or_return();
 //   for (const Spot& spot : page.spots)
 //     for (const SpotUrl& each : spot.urls) load(each.url, each.use);
 //   html = rewrite(html, page, [](std::string_view url, Use) { return local(url); });
 //
+// A style sheet is a page with one spot: parse_style, then the same.
 // Lifetime: values; positions count in the text given. Thread rule: any thread. Both take time
 // that grows with the page: run_cpu.
 #pragma once
@@ -18,6 +19,9 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "fetch/html_tree.hpp"
+#include "rondo/base/result.hpp"
 
 namespace rondo::fetch {
 
@@ -47,6 +51,7 @@ struct Spot {
     attribute,  ///< the value with its quotes; the text has no entities
     css,        ///< an attribute's value as well, a style
     sheet,      ///< the inside of a <style>
+    file,       ///< all of a style sheet
     dropped,    ///< an attribute that a copy cannot keep: integrity, crossorigin
     base,       ///< the value of <base href>: a copy has none
   };
@@ -62,13 +67,12 @@ struct Page {
   std::vector<Spot> spots;
 };
 
-Page parse_page(std::string_view html);
+/// Errors: too_large, whose object says in words which bound the text is beyond.
+Result<Page> parse_page(std::string_view html, const ParseBounds& bounds = {});
+Result<Page> parse_style(std::string_view css, const ParseBounds& bounds = {});
 
 /// The new URL for one as written; nothing: it stays.
 using Rename = std::function<std::optional<std::string>(std::string_view url, Use use)>;
 std::string rewrite(std::string_view html, const Page& page, const Rename& rename);
-
-/// The same for a style sheet.
-std::string rewrite_css(std::string_view css, const Rename& rename);
 
 }  // namespace rondo::fetch

@@ -25,11 +25,9 @@ std::string readable_time(Duration time) {
   return fmt::format("{:.1f} s", seconds(time));
 }
 
-/// What is shown of a file: its name, or its URL when it has none. Control characters of a
-/// server's text never reach the terminal.
+/// What is shown of a file: its name, or its URL when it has none.
 std::string shown(const Item& item, std::size_t room) {
-  std::string text = item.file.empty() ? item.url : item.file;
-  std::erase_if(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
+  std::string text = cli::terminal_text(item.file.empty() ? item.url : item.file);
   if (text.size() <= room) return text;
   return "..." + text.substr(text.size() - (room - 3));
 }
@@ -69,8 +67,10 @@ std::string json_of(const Item& item) {
       {"resumed", item.resumed},   {"began_us", us(item.began)},
       {"ended_us", us(item.ended)}};
   if (!item.file.empty()) line["file"] = item.file;
-  if (!item.type.empty()) line["type"] = item.type;
-  if (!item.error.empty()) line["error"] = item.error;
+  // JSON lets C1 controls and bytes that are no UTF-8 through, and may be read on a terminal too.
+  if (!item.type.empty()) line["type"] = cli::terminal_text(item.type);
+  if (!item.error.empty()) line["error"] = cli::terminal_text(item.error);
+  if (!item.note.empty()) line["note"] = cli::terminal_text(item.note);
   const http::ClientTimings& t = item.timings;
   line["phases_us"] = {{"queued", us(t.queued)},       {"resolved", us(t.resolved)},
                        {"connected", us(t.connected)}, {"secured", us(t.secured)},
@@ -90,7 +90,8 @@ std::string Progress::line_of(const Item& item) const {
   std::string line = fmt::format("{}{:<7}{} {:>7} {:>7}  {}", colour, word, plain,
                                  failed ? "" : cli::readable_size(item.received),
                                  readable_time(time), shown(item, 4'000));
-  if (failed) line += ": " + item.error;
+  const std::string& words = failed ? item.error : item.note;
+  if (!words.empty()) line += ": " + cli::terminal_text(words);
   return line;
 }
 
@@ -181,7 +182,7 @@ std::string Progress::summary(Duration sequential, const std::string& waterfall)
   if (totals.failed > 0) text += fmt::format("; {} could not be loaded", totals.failed);
   if (loader_.left_out() > 0)
     text += fmt::format("; {} more were left out (at most {} in a run)", loader_.left_out(),
-                        k_items_max);
+                        k_items_max.value);
   text += "\n";
   if (sequential > Duration::zero() && time > Duration::zero()) {
     text += fmt::format("one after another: {}, {:.1f} times as long\n", readable_time(sequential),

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/robots.hpp"
 
+#include <string.h>
+
 #include <algorithm>
 #include <charconv>
 
+#include "fetch/limits.hpp"
 #include "rondo/proto/http1.hpp"
 
 namespace rondo::fetch {
@@ -11,7 +14,6 @@ namespace {
 
 using proto::iequals;
 
-constexpr std::size_t k_text_max = 512'000;  // RFC 9309, section 2.5: at least 500 KiB.
 constexpr Duration k_delay_max = std::chrono::seconds(30);
 
 std::string_view trimmed(std::string_view text) noexcept {
@@ -20,27 +22,41 @@ std::string_view trimmed(std::string_view text) noexcept {
   return text;
 }
 
-/// `*` matches greedily and gives back as often as needed: linear for each `*`.
+/// Where `text` begins in `path`; npos: nowhere. memmem is linear, string_view::find is not.
+std::size_t find(std::string_view path, std::string_view text) noexcept {
+  if (text.empty()) return 0;
+  const void* found = ::memmem(path.data(), path.size(), text.data(), text.size());
+  if (!found) return path.npos;
+  return static_cast<std::size_t>(static_cast<const char*>(found) - path.data());
+}
+
+/// The texts between the `*` of a pattern, each found behind the one before, as early as it can be:
+/// what follows has then the most room, so that nothing is ever tried again.
 bool matches(std::string_view pattern, std::string_view path) noexcept {
   const bool whole = pattern.ends_with('$');
   if (whole) pattern.remove_suffix(1);
-  std::size_t p = 0, t = 0;
-  std::size_t star = pattern.npos, from = 0;
+  std::size_t star = pattern.find('*');
+  if (!path.starts_with(pattern.substr(0, star))) return false;
+  if (star == pattern.npos) return !whole || path.size() == pattern.size();
+  path.remove_prefix(star);
   while (true) {
-    if (p == pattern.size() && (!whole || t == path.size())) return true;
-    if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      from = t;
-    } else if (p < pattern.size() && t < path.size() && pattern[p] == path[t]) {
-      ++p;
-      ++t;
-    } else if (star != pattern.npos && from < path.size()) {
-      p = star + 1;
-      t = ++from;
-    } else {
-      return false;
-    }
+    pattern.remove_prefix(star + 1);
+    star = pattern.find('*');
+    if (star == pattern.npos)
+      return whole ? path.ends_with(pattern) : find(path, pattern) != path.npos;
+    const std::size_t at = find(path, pattern.substr(0, star));
+    if (at == path.npos) return false;
+    path.remove_prefix(at + star);
   }
+}
+
+/// Cut short, a pattern matches more: right for what is forbidden, wrong for what is allowed.
+void add_rule(Robots& group, bool allow, std::string_view pattern) {
+  const bool is_long = pattern.size() > k_robots_pattern_max.value;
+  if (group.rules.size() == k_robots_rules_max.value || (allow && is_long)) return;
+  pattern = pattern.substr(0, k_robots_pattern_max.value);
+  if (is_long && pattern.ends_with('$')) pattern.remove_suffix(1);  // It was not the end.
+  group.rules.push_back({.allow = allow, .pattern = std::string(pattern)});
 }
 
 Duration delay_of(std::string_view value) noexcept {
@@ -66,7 +82,7 @@ bool Robots::allows(std::string_view path) const noexcept {
 }
 
 Robots parse_robots(std::string_view text, std::string_view agent) {
-  text = text.substr(0, k_text_max);
+  text = text.substr(0, k_robots_max.value);
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   Robots own, of_all;
   bool own_named = false;
@@ -99,7 +115,7 @@ Robots parse_robots(std::string_view text, std::string_view agent) {
       if (is_delay) {
         group->delay = delay_of(value);
       } else if (!value.empty()) {
-        group->rules.push_back({.allow = allow, .pattern = std::string(value)});
+        add_rule(*group, allow, value);
       }
     }
   }

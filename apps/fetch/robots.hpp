@@ -5,7 +5,8 @@
 //   if (robots.allows("/a?b=c")) ...
 //
 // The group that names the agent counts, else that of "*"; the longest rule wins, and Allow of two
-// as long ones. A path that no rule matches is allowed. Text beyond 500 KiB is not looked at.
+// as long ones. A path that no rule matches is allowed. Whatever a server writes, its text, rules
+// and patterns are bounded (limits.hpp), and matching is linear in pattern and path.
 // Lifetime: a value. Thread rule: any thread.
 #pragma once
 

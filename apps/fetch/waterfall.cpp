@@ -108,7 +108,7 @@ std::string row(const Item& item, int y, double scale) {
     }
     from = ends[i];
   }
-  title += failed ? item.error : cli::readable_size(item.received);
+  title += failed ? cli::terminal_text(item.error) : cli::readable_size(item.received);
   return fmt::format(
       "<g><title>{}</title><text x=\"8\" y=\"{}\">{}</text>{}"
       "<text class=\"muted\" x=\"{:.1f}\" y=\"{}\">{}</text></g>\n",

@@ -2,15 +2,13 @@
 // Options -> folder, certificate, log -> listener -> "ready on". A soft stop ends it with 0.
 #include "serve/serve.hpp"
 
-#include <csignal>
-#include <cstdio>
 #include <memory>
 #include <optional>
 
-#include "cli/logging.hpp"
+#include "cli/command.hpp"
+#include "cli/server.hpp"
 #include "rondo/base/log.hpp"
 #include "rondo/core/cancel.hpp"
-#include "rondo/core/offload.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/core/select.hpp"
 #include "rondo/core/sleep.hpp"
@@ -21,7 +19,6 @@
 #include "rondo/http/sse.hpp"
 #include "rondo/http/static_files.hpp"
 #include "rondo/net/tcp.hpp"
-#include "rondo/process/signal.hpp"
 #include "serve/access_log.hpp"
 #include "serve/listing.hpp"
 
@@ -52,13 +49,12 @@ void add_options(cli::Options& options, ServeOptions& serve) {
 Result<> check(ServeOptions& serve, const cli::Arguments& rest) {
   if (rest.size() > 1) return cli::usage(rest[1] + ": one folder is enough");
   if (!rest.empty()) serve.folder = rest[0];
-  if (serve.tls_cert.empty() != serve.tls_key.empty())
-    return cli::usage("--tls-cert and --tls-key belong together");
+  if (auto good = cli::check_tls(serve.tls_cert, serve.tls_key); !good) return good;
   return cli::check_address("--listen", serve.listen);
 }
 
 int fail(const Error& error, std::string_view advice = {}) {
-  cli::complain(k_command, error.message() + std::string(advice));
+  cli::complain(k_command, cli::words_of(error) + std::string(advice));
   return 1;
 }
 
@@ -164,15 +160,6 @@ class Site {
   Watch<int> changes_{0};  ///< counts bursts of changes
 };
 
-Task<> reload_at_hang_up(tls::Context context) {
-  process::SignalSet hang_ups{SIGHUP};
-  while (co_await hang_ups.next()) {
-    auto read_again = co_await run_blocking([context]() mutable { return context.reload(); });
-    log(read_again ? LogLevel::info : LogLevel::error,
-        read_again ? "certificates read again" : read_again.error().message());
-  }
-}
-
 Task<> serve_site(Site& site, tcp::Listener& listener, std::optional<tls::Context> tls,
                   const ServeOptions& options) {
   http::Server server(site.router());
@@ -191,11 +178,8 @@ Task<> serve_site(Site& site, tcp::Listener& listener, std::optional<tls::Contex
       if (options.live) {
         others.start(Named{"watcher"}, [](Site& at) { return at.watch(); }, std::ref(site));
       }
-      if (tls) others.start(Named{"certificates"}, reload_at_hang_up, *tls);
-      const std::string line =
-          (tls ? "ready on https://" : "ready on http://") + listener.local().to_string() + "\n";
-      std::fwrite(line.data(), 1, line.size(), stdout);
-      std::fflush(stdout);
+      if (tls) others.start(Named{"certificates"}, cli::reload_at_hang_up, *tls);
+      cli::say_ready(tls.has_value(), listener.local().to_string());
       auto ended = tls ? co_await server.run(listener, *tls) : co_await server.run(listener);
       if (!ended) log(LogLevel::error, ended.error().message());
       others.cancel();
@@ -207,49 +191,33 @@ Task<> serve_site(Site& site, tcp::Listener& listener, std::optional<tls::Contex
 Task<int> serve_main(ServeOptions options) {
   Site site(options);
   if (auto opened = co_await site.open(); !opened) co_return fail(opened.error());
-  std::optional<tls::Context> tls;
-  if (!options.tls_cert.empty()) {
-    auto context = tls::Context::server(
-        {.identities = {{.certificate_file = options.tls_cert, .key_file = options.tls_key}},
-         .alpn = {"h2", "http/1.1"}});
-    if (!context) co_return fail(context.error(), " (see --tls-cert and --tls-key)");
-    tls = std::move(*context);
-  }
+  auto tls = cli::server_tls(options.tls_cert, options.tls_key);
+  if (!tls) co_return fail(tls.error());
   auto listener = tcp::listen({.address = options.listen});
   if (!listener) co_return fail(listener.error(), " (choose another address with --listen)");
-  co_await serve_site(site, *listener, std::move(tls), options);
+  co_await serve_site(site, *listener, std::move(*tls), options);
   co_return 0;
 }
 
+constexpr cli::Command<ServeOptions> k_serve = {
+    .name = k_command,
+    .environment = "RONDO_SERVE_",
+    .add_options = add_options,
+    .check = check,
+    .main = serve_main,
+    .about =
+        "rondo serve [DIR]: a folder over HTTP\n\n"
+        "  rondo serve                       this folder on http://127.0.0.1:8000\n"
+        "  rondo serve dist --spa --live     while one works on a page\n"
+        "  rondo serve /srv --compress --listen 0.0.0.0:443 --tls-cert a.pem --tls-key a.key\n\n",
+    .notes =
+        "Files with .br, .zst or .gz beside them are sent packed to who takes it. Nothing\n"
+        "outside of the folder is sent, whatever a path or a symbolic link says.\n"
+        "Environment: RONDO_SERVE_LISTEN and so on; RONDO_DRIVER=uring|epoll.\n"};
+
 }  // namespace
 
-std::string serve_help() {
-  ServeOptions serve;
-  cli::Options options(k_command, "RONDO_SERVE_");
-  add_options(options, serve);
-  return "rondo serve [DIR]: a folder over HTTP\n\n"
-         "  rondo serve                       this folder on http://127.0.0.1:8000\n"
-         "  rondo serve dist --spa --live     while one works on a page\n"
-         "  rondo serve /srv --compress --listen 0.0.0.0:443 --tls-cert a.pem --tls-key a.key\n\n"
-         "options\n" +
-         options.help() +
-         "\nFiles with .br, .zst or .gz beside them are sent packed to who takes it. Nothing\n"
-         "outside of the folder is sent, whatever a path or a symbolic link says.\n"
-         "Environment: RONDO_SERVE_LISTEN and so on; RONDO_DRIVER=uring|epoll.\n";
-}
-
-int run_serve(const cli::Arguments& arguments) {
-  ServeOptions serve;
-  cli::Options options(k_command, "RONDO_SERVE_");
-  add_options(options, serve);
-  auto rest = options.parse(arguments);
-  Result<> good = rest ? check(serve, *rest) : Result<>(rest.error());
-  if (!good) {
-    cli::complain(k_command, std::string(good.error().object()) + " (see rondo serve --help)");
-    return 2;
-  }
-  cli::Logging logging;
-  return run(serve_main(std::move(serve)));
-}
+std::string serve_help() { return k_serve.help(); }
+int run_serve(const cli::Arguments& arguments) { return k_serve.run(arguments); }
 
 }  // namespace rondo::serve

@@ -30,7 +30,12 @@
 #include "rondo/base/error.hpp"
 
 namespace rondo::io::kernel {
+
+static_assert(k_working_directory == AT_FDCWD);
+
 namespace {
+
+static_assert(k_working_directory == AT_FDCWD);
 
 static_assert(sizeof(msghdr) <= sizeof(SendMessageOp::header_storage));
 static_assert(sizeof(ByteView) == sizeof(iovec) && alignof(ByteView) == alignof(iovec));

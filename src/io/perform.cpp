@@ -119,18 +119,19 @@ std::int32_t perform(Operation& op) noexcept {
     case OpKind::rename: {
       auto& rename = static_cast<RenameOp&>(op);
       const unsigned flags = rename.replace ? 0U : RENAME_NOREPLACE;
-      return retried(
-          [&] { return ::renameat2(AT_FDCWD, rename.from, AT_FDCWD, rename.to, flags); });
+      return retried([&] {
+        return ::renameat2(rename.from_in, rename.from, rename.to_in, rename.to, flags);
+      });
     }
     case OpKind::unlink: {
       auto& unlink = static_cast<UnlinkOp&>(op);
       return retried([&] {
-        return ::unlinkat(AT_FDCWD, unlink.path, unlink.directory ? AT_REMOVEDIR : 0);
+        return ::unlinkat(unlink.in, unlink.path, unlink.directory ? AT_REMOVEDIR : 0);
       });
     }
     case OpKind::make_directory: {
       auto& make = static_cast<MakeDirectoryOp&>(op);
-      return retried([&] { return ::mkdir(make.path, make.permissions); });
+      return retried([&] { return ::mkdirat(make.in, make.path, make.permissions); });
     }
     case OpKind::link: return make_link(static_cast<LinkOp&>(op));
     case OpKind::truncate: {

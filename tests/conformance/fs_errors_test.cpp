@@ -67,6 +67,29 @@ TEST_P(KernelFiles, links_do_not_lead_out_of_a_directory_held_open) {
   });
 }
 
+TEST_P(KernelFiles, nothing_is_made_renamed_or_removed_through_a_link_out_of_a_directory) {
+  in_directory([](std::string at) -> Task<> {
+    co_await fs::make_directories(at + "root/in").or_throw();
+    co_await fs::make_directories(at + "out").or_throw();
+    co_await fs::write_file(at + "out/kept", "kept").or_throw();
+    co_await fs::write_file(at + "root/a", "inside").or_throw();
+    co_await fs::symbolic_link("../out", at + "root/up").or_throw();
+    co_await fs::symbolic_link("../out/kept", at + "root/last").or_throw();
+    auto root = co_await fs::Directory::open(at + "root").or_throw();
+    for (const char* out : {"up", "up/b", "up/b/c"})
+      EXPECT_EQ((co_await root.make_directories(out)).error(), Errc::access_denied) << out;
+    EXPECT_EQ((co_await root.rename("a", "up/a")).error(), Errc::access_denied);
+    EXPECT_EQ((co_await root.rename("up/kept", "b")).error(), Errc::access_denied);
+    EXPECT_EQ((co_await root.remove("up/kept")).error(), Errc::access_denied);
+    // A link at the end is what is renamed over, or removed.
+    co_await root.rename("a", "last").or_throw();
+    co_await root.remove("up").or_throw();
+    EXPECT_EQ(co_await fs::read_file(at + "root/last").or_throw(), "inside");
+    EXPECT_EQ(co_await fs::read_file(at + "out/kept").or_throw(), "kept");
+    EXPECT_EQ((co_await fs::list(at + "out")).or_throw().size(), 1u);
+  });
+}
+
 TEST_P(KernelFiles, directories_that_cannot_be_made_are_an_error_not_a_loop) {
   run([]() -> Task<> {
     auto made = co_await with_timeout(60s, fs::make_directories("/proc/nowhere/at/all"));

@@ -198,6 +198,31 @@ TEST_P(FileNames, a_directory_held_open_lets_nobody_out) {
   });
 }
 
+TEST_P(FileNames, names_beneath_a_directory_are_made_renamed_and_removed) {
+  in_directory([](std::string at) -> Task<> {
+    co_await fs::make_directories(at + "root").or_throw();
+    auto root = co_await fs::Directory::open(at + "root").or_throw();
+    co_await root.make_directories("a/b/c").or_throw();
+    co_await root.make_directories("a/b/c").or_throw();
+    co_await fs::write_file(at + "root/a/x", "text").or_throw();
+    EXPECT_EQ((co_await root.make_directories("a/x")).error(), errc(ENOTDIR));
+    EXPECT_EQ((co_await root.make_directories("a/x/y")).error(), errc(ENOTDIR));
+    co_await root.rename("a/x", "a/b/c/y").or_throw();
+    EXPECT_EQ(co_await fs::read_file(at + "root/a/b/c/y").or_throw(), "text");
+    co_await fs::write_file(at + "root/z", "other").or_throw();
+    EXPECT_EQ((co_await root.rename("a/b/c/y", "z", {.replace = false})).error(), Errc::exists);
+    co_await root.remove("z").or_throw();
+    EXPECT_EQ((co_await root.remove("z")).error(), Errc::no_such_file);
+    for (const char* out : {"../x", "a/../../x", "/x", "..", "a/.."}) {
+      EXPECT_EQ((co_await root.make_directories(out)).error(), Errc::access_denied) << out;
+      EXPECT_EQ((co_await root.rename("a", out)).error(), Errc::access_denied) << out;
+      EXPECT_EQ((co_await root.remove(out)).error(), Errc::access_denied) << out;
+    }
+    EXPECT_EQ((co_await root.remove("")).error(), Errc::invalid_argument);
+    EXPECT_EQ((co_await fs::list(at)).or_throw().size(), 1u);
+  });
+}
+
 TEST_P(FileNames, temporary_files_have_names_of_their_own_and_anonymous_ones_none) {
   in_directory([](std::string at) -> Task<> {
     auto one = co_await fs::make_temporary_file(at + "t-").or_throw();

@@ -23,10 +23,20 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     require(each.begin >= last && each.begin <= each.end && each.end <= size);
     last = each.end;
   }
-  require(rewrite_css(text, none) == text);
-  require(css_urls(rewrite_css(text, fixed)).size() == css_urls(text).size());
+  const Page sheet = parse_style(text).or_throw();
+  require(rewrite(text, sheet, none) == text);
+  require(css_urls(rewrite(text, sheet, fixed)).size() == css_urls(text).size());
 
-  const Page page = parse_page(text);
+  // A budget that pages of a fuzzer's size are beyond: the parse is left in the middle.
+  const ParseBounds bounds = {.tree_max = 64 * 1'024 + size * 32};
+  if (auto tree = HtmlTree::parse(text, bounds)) require(tree->bytes() <= bounds.tree_max);
+  const ParseBounds wide = {.tree_max = 2'097'152, .urls_max = 1'000};
+  const auto within = parse_page(text, wide);
+  if (!within) {
+    require(within.error() == Errc::too_large && !within.error().object().empty());
+    return 0;
+  }
+  const Page& page = *within;
   last = 0;
   for (const Spot& spot : page.spots) {
     require(spot.begin >= last && spot.begin <= spot.end && spot.end <= size);
@@ -34,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const SpotUrl& each : spot.urls)
       require(each.begin <= each.end && each.end <= spot.text.size());
   }
-  (void)parse_page(rewrite(text, page, fixed));
+  (void)parse_page(rewrite(text, page, fixed), wide);
 
   const Robots robots = parse_robots(text.substr(0, 2'000), "rondo");
   (void)robots.allows(std::string_view(text).substr(0, 200));

@@ -16,6 +16,7 @@ import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAM = os.environ.get("RONDO_PROGRAM", os.path.join(ROOT, "build/release/bin/rondo"))
+PART = "#part"  # Behind the name of a file that is not whole.
 LARGE = bytes(range(256)) * 40_000
 
 
@@ -38,6 +39,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 site.under_way -= 1
 
     def answer(self, site):
+        if self.path in site.special:
+            return site.special[self.path](self)
         found = site.pages.get(self.path)
         if found is None:
             return self.send_error(404)
@@ -50,6 +53,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         wanted = re.match(r"bytes=(\d+)-$", self.headers.get("Range", ""))
         if wanted and self.headers.get("If-Range") == etag:
             begin = int(wanted.group(1))
+            if begin >= len(body):
+                self.send_response(416)
+                self.send_header("Content-Range", f"bytes */{len(body)}")
+                self.send_header("Content-Length", "0")
+                return self.end_headers()
         self.send_response(206 if begin else 200)
         self.send_header("Content-Type", kind)
         self.send_header("ETag", etag)
@@ -78,7 +86,7 @@ class Site:
 
     def __init__(self):
         self.lock = threading.Lock()
-        self.pages, self.asked, self.cut = {}, [], set()
+        self.pages, self.asked, self.cut, self.special = {}, [], set(), {}
         self.under_way = self.most = 0
         self.half, self.go_on = threading.Event(), threading.Event()
         self.servers = []
@@ -126,9 +134,36 @@ class Fetch(unittest.TestCase):
         self.assertEqual(p.returncode, status, p.stderr)
         return p.stdout
 
+    def path(self, name, server=0):
+        return os.path.join(self.folder.name, self.site.names[server], name)
+
     def read(self, name, server=0):
-        with open(os.path.join(self.folder.name, self.site.names[server], name), "rb") as f:
+        with open(self.path(name, server), "rb") as f:
             return f.read()
+
+    def states(self, out):
+        lines = [json.loads(line) for line in out.splitlines()]
+        return {line["url"].removeprefix(self.site.urls[0]): line for line in lines if "url" in line}
+
+    def interrupt(self):
+        """A run that is stopped when half of /large.bin is there."""
+        self.site.cut.add("/large.bin")
+        p = subprocess.Popen([PROGRAM, "fetch", self.site.urls[0], "-o", self.folder.name],
+                             stdout=subprocess.PIPE, text=True)
+        self.assertTrue(self.site.half.wait(30))
+        part = self.path("large.bin" + PART)
+        wait = threading.Event()
+        for _ in range(600):  # Until all that was sent lies in the file.
+            if os.path.exists(part) and os.path.getsize(part) == len(LARGE) // 2:
+                break
+            wait.wait(0.05)
+        source = self.read("index.html" + PART)
+        p.send_signal(signal.SIGINT)
+        out, _ = p.communicate(timeout=30)
+        self.assertEqual(p.returncode, 1)
+        self.site.go_on.set()
+        self.site.asked.clear()
+        return part, source, out
 
     def test_a_page_comes_with_all_it_needs_and_links_to_the_copies(self):
         lines = [json.loads(line) for line in self.fetch("--json").splitlines()]
@@ -151,7 +186,7 @@ class Fetch(unittest.TestCase):
         asked = [path for _, path, _ in self.site.asked]
         self.assertEqual(len(asked), len(set(asked)), "each is asked for once")
         self.assertGreater(self.site.most, 1, "several at once")
-        left = [name for _, _, names in os.walk(self.folder.name) for name in names if name.endswith(".part")]
+        left = [name for _, _, names in os.walk(self.folder.name) for name in names if name.endswith(PART)]
         self.assertEqual(left, [])
 
     def test_links_are_followed_as_deep_as_asked_and_as_robots_allow(self):
@@ -163,24 +198,11 @@ class Fetch(unittest.TestCase):
         self.assertEqual(self.read("secret/x.html"), b"secret")
 
     def test_an_interrupted_run_goes_on_where_it_stopped(self):
-        self.site.cut.add("/large.bin")
-        p = subprocess.Popen([PROGRAM, "fetch", self.site.urls[0], "-o", self.folder.name],
-                             stdout=subprocess.PIPE, text=True)
-        self.assertTrue(self.site.half.wait(30))
-        part = os.path.join(self.folder.name, self.site.names[0], "large.bin.part")
-        deadline = threading.Event()
-        for _ in range(600):  # Until all that was sent lies in the file.
-            if os.path.exists(part) and os.path.getsize(part) == len(LARGE) // 2:
-                break
-            deadline.wait(0.05)
-        p.send_signal(signal.SIGINT)
-        out, _ = p.communicate(timeout=30)
-        self.assertEqual(p.returncode, 1)
+        part, source, out = self.interrupt()
+        self.assertEqual(source, self.site.pages["/"][1], "pages wait on the disk, as they came")
         self.assertIn("--resume", out)
         self.assertIn(b"<!doctype", self.read("index.html"), "the page is there all the same")
-        self.assertFalse(os.path.exists(part.removesuffix(".part")))
-        self.site.go_on.set()
-        self.site.asked.clear()
+        self.assertFalse(os.path.exists(part.removesuffix(PART)))
         again = self.fetch("--resume")
         self.assertIn("resumed", again)
         self.assertIn("kept", again)
@@ -188,6 +210,171 @@ class Fetch(unittest.TestCase):
         asked = {path: fields for _, path, fields in self.site.asked}
         self.assertEqual(asked["/large.bin"]["Range"], f"bytes={len(LARGE) // 2}-")
         self.assertIn("If-None-Match", asked["/a.png"])
+
+    def test_a_part_that_is_of_no_use_is_dropped_and_all_of_it_asked_for(self):
+        def other_range(handler):
+            if "Range" not in handler.headers:
+                del self.site.special["/large.bin"]
+                return handler.answer(self.site)
+            handler.send_response(206)
+            handler.send_header("Content-Range", f"bytes {len(LARGE) // 2}-{len(LARGE) // 2 + 9}/{len(LARGE)}")
+            handler.send_header("Content-Length", "10")
+            handler.end_headers()
+            handler.wfile.write(b"0123456789")
+        part, _, _ = self.interrupt()
+        self.site.cut.clear()
+        for special in ({}, {"/large.bin": other_range}):
+            self.site.special = special
+            with open(part, "ab") as f:  # As long as what there is: 416, now and at every run to come.
+                f.truncate(len(LARGE) // 2 if special else len(LARGE))
+            self.site.asked.clear()
+            states = self.states(self.fetch("--resume", "--json"))
+            self.assertEqual((states["large.bin"]["state"], states["large.bin"]["resumed"]), ("done", 0))
+            self.assertEqual(self.read("large.bin"), LARGE)
+            ranges = ["Range" in fields for _, path, fields in self.site.asked if path == "/large.bin"]
+            self.assertEqual(ranges, [True, False])
+            # Once more from the beginning, with the same part.
+            os.rename(self.path("large.bin"), part)
+            journal = os.path.join(self.folder.name, ".rondo-fetch")
+            with open(journal, encoding="utf-8") as f:
+                lines = [json.loads(line) for line in f]
+            with open(journal, "w", encoding="utf-8") as f:
+                for line in lines:
+                    line["whole"] = line["whole"] and not line["url"].endswith("large.bin")
+                    f.write(json.dumps(line) + "\n")
+
+    def test_not_modified_is_no_answer_to_who_has_not_asked(self):
+        def not_modified(handler):
+            handler.send_response(304)
+            handler.end_headers()
+        part, _, _ = self.interrupt()
+        os.unlink(part)
+        self.site.special["/large.bin"] = not_modified
+        states = self.states(self.fetch("--resume", "--json"))
+        self.assertNotIn("If-None-Match", dict(self.site.asked[-1][2]) if self.site.asked[-1][1] == "/large.bin" else {})
+        self.assertEqual((states["large.bin"]["state"], states["large.bin"]["status"]), ("failed", 304))
+
+    def test_a_version_is_noted_when_the_one_before_is_gone(self):
+        part, _, _ = self.interrupt()
+        self.site.pages["/large.bin"] = ("application/octet-stream", b"new")
+        with open(part, "rb") as f:
+            old = f.read()
+        # What is there cannot be emptied: it is a link, which is not followed.
+        outside = os.path.join(self.folder.name, "outside")
+        os.rename(part, outside)
+        os.symlink(outside, part)
+        states = self.states(self.fetch("--resume", "--json"))
+        self.assertEqual(states["large.bin"]["state"], "failed")
+        with open(outside, "rb") as f:
+            self.assertEqual(f.read(), old)
+        with open(os.path.join(self.folder.name, ".rondo-fetch"), encoding="utf-8") as f:
+            noted = [line for line in map(json.loads, f) if line["url"].endswith("/large.bin")]
+        self.assertTrue(noted)
+        self.assertNotIn('"%s"' % hashlib.md5(b"new").hexdigest(), [line["etag"] for line in noted])
+
+    def test_no_link_in_the_folder_leads_a_write_out_of_it(self):
+        with tempfile.TemporaryDirectory() as outside:
+            def put(name, text=b"kept"):
+                with open(os.path.join(outside, name), "wb") as f:
+                    f.write(text)
+                return os.path.join(outside, name)
+            os.symlink(put("journal"), os.path.join(self.folder.name, ".rondo-fetch"))
+            os.mkdir(self.path(""))
+            os.symlink(put("page"), self.path("index.html"))
+            os.symlink(put("script"), self.path("a.js" + PART))
+            os.symlink(outside, os.path.join(self.folder.name, self.site.names[1]))
+            states = self.states(self.fetch("--json"))
+            self.assertEqual(states["a.js"]["state"], "failed")
+            self.assertEqual(states[self.site.urls[1] + "x%20y.png"]["state"], "failed")
+            self.assertEqual(states["a.png"]["state"], "done", "the rest goes on")
+            self.assertIn(b"<!doctype", self.read("index.html"), "the link itself was replaced")
+            self.assertEqual(sorted(os.listdir(outside)), ["journal", "page", "script"])
+            for name in os.listdir(outside):
+                with open(os.path.join(outside, name), "rb") as f:
+                    self.assertEqual(f.read(), b"kept", name)
+
+    def test_a_page_that_cannot_be_written_fails_alone(self):
+        os.makedirs(os.path.join(self.path("next.html"), "in the way"))
+        states = {}
+        for line in map(json.loads, self.fetch("--json", "--depth", "1").splitlines()):
+            if "url" in line:
+                states.setdefault(line["url"].removeprefix(self.site.urls[0]), []).append(line["state"])
+            else:
+                summary = line
+        self.assertEqual(states["next"], ["done", "failed"])
+        self.assertIn(b'src="large.bin"', self.read("index.html"))
+        self.assertTrue(os.path.exists(self.path("style.css")))
+        self.assertGreaterEqual(summary["failed"], 1)
+        self.assertFalse(os.path.exists(self.path("next.html" + PART)))
+        os.makedirs(os.path.join(self.path("elsewhere.html"), "in the way"))
+        self.site.pages["/elsewhere"] = ("text/html", b"x")
+        self.fetch("--quiet", status=1, urls=[self.site.urls[0] + "elsewhere"])
+
+    def test_files_folders_and_parts_never_have_the_same_name(self):
+        names = ["a.png", "a.png/b.png", "a.png/c/d.png", "large.bin", "large.bin.part", "large.bin%23part"]
+        self.site.pages["/"] = ("text/html", "".join(f'<img src="{name}">' for name in names).encode())
+        for name in names:
+            self.site.pages["/" + name] = ("application/octet-stream", name.encode() * 1000)
+        states = self.states(self.fetch("--json"))
+        files = {name: states[name]["file"] for name in names}
+        self.assertEqual(len(set(files.values())), len(names))
+        page = self.read("index.html").decode()
+        for name, file in files.items():
+            with open(os.path.join(self.folder.name, file), "rb") as f:
+                self.assertEqual(f.read(), name.encode() * 1000)
+            self.assertIn(f'src="{file.removeprefix(self.site.names[0] + "/")}"', page)
+        again = self.states(self.fetch("--json", "--resume"))
+        self.assertEqual({name: again[name]["file"] for name in names}, files)
+
+    def test_a_page_that_would_make_a_huge_tree_is_kept_as_it_came(self):
+        page = b"<p>" + b"".join(b"<b a%d>" % n for n in range(1000)) + b"<p>x" * 3000 + b"<img src=a.png>"
+        self.site.pages["/"] = ("text/html", page)
+        states = self.states(self.fetch("--json"))
+        self.assertEqual(states[""]["state"], "done")
+        self.assertIn("kept as it came", states[""]["note"])
+        self.assertEqual(self.read("index.html"), page)
+        self.assertEqual(list(states), [""])
+
+    def test_what_a_server_says_is_no_order_to_a_terminal(self):
+        def moved(handler):
+            handler.send_response(302)
+            handler.send_header("Location", "http://\x9b2J\xc2\x9b2J.invalid/")
+            handler.send_header("Content-Type", "text/\xc2\x9b2J\x9b")
+            handler.end_headers()
+            handler.close_connection = True
+        def typed(handler):
+            handler.send_response(200)
+            handler.send_header("Content-Type", "text/\xc2\x9b2J\x9b")
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+        self.site.special = {"/a.png": moved, "/a.js": typed}
+        for style in ([], ["--json"]):
+            p = subprocess.run([PROGRAM, "fetch", self.site.urls[0], "-o", self.folder.name, *style],
+                               capture_output=True, timeout=60)
+            said = (p.stdout + p.stderr).decode()
+            self.assertNotRegex(said, "[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+        p = subprocess.run([PROGRAM, "fetch", "ftp://\u009b2J\x1b[2J\x7f"], capture_output=True, timeout=60)
+        self.assertEqual(p.returncode, 2)
+        self.assertEqual(p.stderr.decode().rstrip("\n"),
+                         "rondo fetch: ftp://2J[2J is no http or https URL (see rondo fetch --help)")
+
+    def test_a_journal_of_somebody_else_names_no_file_outside_of_the_folder(self):
+        etag = '"%s"' % hashlib.md5(LARGE).hexdigest()
+        inside = os.path.join(self.folder.name, "copy")
+        for file in ("../x", "/tmp/x", ".rondo-fetch", "large.bin", "a/../../x", "a/.x", "a/", "a#part", "", "a/b#part"):
+            os.makedirs(inside, exist_ok=True)
+            for whole in (True, False):
+                with open(os.path.join(inside, ".rondo-fetch"), "w", encoding="utf-8") as f:
+                    f.write(json.dumps({"url": self.site.urls[0] + "large.bin", "file": file, "etag": etag,
+                                        "last_modified": "", "whole": whole}) + "\n")
+                with open(os.path.join(self.folder.name, "x"), "wb") as f:
+                    f.write(b"kept")
+                states = self.states(self.fetch("--json", "--resume", "-o", inside, urls=[self.site.urls[0] + "large.bin"]))
+                self.assertEqual((states["large.bin"]["state"], states["large.bin"]["resumed"]), ("done", 0), file)
+                self.assertEqual(states["large.bin"]["file"], self.site.names[0] + "/large.bin")
+                with open(os.path.join(self.folder.name, "x"), "rb") as f:
+                    self.assertEqual(f.read(), b"kept")
+        self.assertEqual(sorted(os.listdir(self.folder.name)), ["copy", "x"])
 
     def test_a_version_that_has_changed_is_loaded_anew(self):
         self.fetch("--quiet")

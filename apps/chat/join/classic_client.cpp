@@ -6,6 +6,7 @@
 
 #include "chat/server/classic_codec.hpp"
 #include "chat/server/text.hpp"
+#include "cli/text.hpp"
 #include "rondo/core/when.hpp"
 
 namespace rondo::chat {
@@ -27,7 +28,7 @@ Task<> show_others(tcp::Stream& stream, Client::Output& output) {
         name = std::move(**frame);
         continue;
       }
-      output.show(strip_escapes(*name) + ": " + strip_escapes(**frame));
+      output.show(cli::terminal_text(*name) + ": " + cli::terminal_text(**frame));
       name.reset();
     }
   }

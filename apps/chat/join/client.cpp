@@ -8,6 +8,7 @@
 #include "chat/server/json.hpp"
 #include "chat/server/random.hpp"
 #include "chat/server/text.hpp"
+#include "cli/text.hpp"
 #include "rondo/core/cancel.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/core/sleep.hpp"
@@ -53,7 +54,7 @@ std::string others_here(const bj::object& joined, std::string_view our_id) {
     if (!member.is_object() || text_of(member.get_object(), "id") == our_id) continue;
     if (++count > k_names_told_max) continue;
     names.append(names.empty() ? "" : ", ");
-    names.append(strip_escapes(text_of(member.get_object(), "name")));
+    names.append(cli::terminal_text(text_of(member.get_object(), "name")));
   }
   if (count > k_names_told_max)
     names.append(" and " + std::to_string(count - k_names_told_max) + " more");
@@ -228,7 +229,7 @@ void Client::take_answer(const bj::object& frame, bool stored) {
     changed_.set();
     return;
   }
-  output_.warn("a message was refused: " + strip_escapes(code));
+  output_.warn("a message was refused: " + cli::terminal_text(code));
   status_ = 1;
   settle_front();
 }
@@ -239,13 +240,14 @@ void Client::take_event(const bj::object& event) {
   seen_ = seq;
   const bj::object* from = object_of(event, "from");
   if (!from || text_of(*from, "id") == user_) return;
-  output_.show(strip_escapes(text_of(*from, "name")) + ": " +
-               strip_escapes(text_of(event, "body")));
+  output_.show(cli::terminal_text(text_of(*from, "name")) + ": " +
+               cli::terminal_text(text_of(event, "body")));
 }
 
 void Client::greet(const bj::object& joined) {
   if (std::exchange(greeted_, true)) return output_.show("Connected again.");
-  output_.show("#" + options_.room + " on " + where_ + ", you are " + strip_escapes(name_) + ".");
+  output_.show("#" + options_.room + " on " + where_ + ", you are " + cli::terminal_text(name_) +
+               ".");
   const std::string others = others_here(joined, user_);
   output_.show(others.empty() ? "Nobody else is here." : "Here: " + others + ".");
   output_.show("A line and Enter says it; Ctrl+D leaves.");
@@ -300,13 +302,13 @@ void Client::take(const bj::object& frame) {
   } else if (kind == "presence") {
     const bj::object* user = object_of(frame, "user");
     if (user)
-      output_.show("* " + strip_escapes(text_of(*user, "name")) + " " +
-                   strip_escapes(text_of(frame, "state")));
+      output_.show("* " + cli::terminal_text(text_of(*user, "name")) + " " +
+                   cli::terminal_text(text_of(frame, "state")));
   } else if (kind == "error") {
     tail_ = -1;
     const std::string detail = text_of(frame, "detail");
     output_.warn("the server says: " +
-                 strip_escapes(detail.empty() ? text_of(frame, "code") : detail));
+                 cli::terminal_text(detail.empty() ? text_of(frame, "code") : detail));
     if (user_.empty() || !joined_) {
       fatal_ = true;
       status_ = 1;

@@ -10,6 +10,8 @@
 #include "chat/join/classic_client.hpp"
 #include "chat/join/client.hpp"
 #include "chat/server/text.hpp"
+#include "cli/command.hpp"
+#include "cli/server.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/net/endpoint.hpp"
 #include "rondo/process/pipe.hpp"
@@ -67,25 +69,13 @@ Task<> feed(Client& client, process::Input& input) {
   client.end_input();
 }
 
-/// Ctrl+C and SIGTERM end what runs in a scope.
-struct StopHook : detail::LoopHook {
-  Scope& scope;
-  explicit StopHook(Scope& at) : scope(at) {
-    run = [](LoopHook& hook) { static_cast<StopHook&>(hook).scope.cancel({"stop"}); };
-    loop().add_stop_hook(*this);
-  }
-  ~StopHook() {
-    if (linked()) unlink();
-  }
-};
-
 Task<int> join_main(JoinOptions options) {
   process::Input input(0);
   options.greet = ::isatty(STDOUT_FILENO) == 1;
   const bool classic = !options.classic.empty();
   Client client(options, terminal());
   auto status = co_await with_scope([&](Scope& scope) -> Task<int> {
-    const StopHook on_stop(scope);
+    const cli::OnStop on_stop([&scope] { scope.cancel({"stop"}); });  // Ctrl+C, SIGTERM.
     if (classic) co_return co_await run_classic_client(std::move(options), terminal(), input);
     scope.start(Named{"input"}, feed, std::ref(client), std::ref(input));
     const int ended = co_await client.run();
@@ -96,38 +86,30 @@ Task<int> join_main(JoinOptions options) {
   co_return client.settled() ? 0 : 1;  // Stopped: by its user, who sees what was not sent.
 }
 
+constexpr cli::Command<JoinOptions> k_join = {
+    .name = k_command,
+    .environment = "RONDO_JOIN_",
+    .add_options = add_options,
+    .check = check,
+    .main = join_main,
+    .about =
+        "rondo join [URL]: the chat in a terminal; URL: http://127.0.0.1:8080 unless given\n\n"
+        "  rondo join --name Ada                        the lobby of http://127.0.0.1:8080\n"
+        "  rondo join https://chat.example.org --room build\n"
+        "  make 2>&1 | tail -1 | rondo join --name ci   says a line each, ends when all are "
+        "stored\n"
+        "  rondo join --classic 127.0.0.1:5555 --name Ada\n\n",
+    .notes =
+        "A line and Enter says it; Ctrl+D leaves when all is stored, Ctrl+C at once. A lost\n"
+        "connection is made again, and what was not stored is sent again, once.\n"
+        "Environment: RONDO_JOIN_NAME and so on; RONDO_DRIVER=uring|epoll. A flag beats the\n"
+        "environment, the environment beats the file.\n"
+        "Exit status: 0 what was said is stored, 1 it is not or nobody answers, 2 wrong use.\n",
+    .logs = false};
+
 }  // namespace
 
-std::string join_help() {
-  JoinOptions join;
-  cli::Options options(k_command, "RONDO_JOIN_");
-  add_options(options, join);
-  return "rondo join [URL]: the chat in a terminal; URL: http://127.0.0.1:8080 unless given\n\n"
-         "  rondo join --name Ada                        the lobby of http://127.0.0.1:8080\n"
-         "  rondo join https://chat.example.org --room build\n"
-         "  make 2>&1 | tail -1 | rondo join --name ci   says a line each, ends when all are "
-         "stored\n"
-         "  rondo join --classic 127.0.0.1:5555 --name Ada\n\n"
-         "options\n" +
-         options.help() +
-         "\nA line and Enter says it; Ctrl+D leaves when all is stored, Ctrl+C at once. A lost\n"
-         "connection is made again, and what was not stored is sent again, once.\n"
-         "Environment: RONDO_JOIN_NAME and so on; RONDO_DRIVER=uring|epoll. A flag beats the\n"
-         "environment, the environment beats the file.\n"
-         "Exit status: 0 what was said is stored, 1 it is not or nobody answers, 2 wrong use.\n";
-}
-
-int run_join(const cli::Arguments& arguments) {
-  JoinOptions join;
-  cli::Options options(k_command, "RONDO_JOIN_");
-  add_options(options, join);
-  auto rest = options.parse(arguments);
-  Result<> checked = rest ? check(join, *rest) : Result<>(rest.error());
-  if (!checked) {
-    cli::complain(k_command, std::string(checked.error().object()) + " (see rondo join --help)");
-    return 2;
-  }
-  return run(join_main(std::move(join)));
-}
+std::string join_help() { return k_join.help(); }
+int run_join(const cli::Arguments& arguments) { return k_join.run(arguments); }
 
 }  // namespace rondo::chat

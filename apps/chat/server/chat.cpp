@@ -7,19 +7,16 @@
 
 #include <sodium.h>
 
-#include <csignal>
-#include <cstdio>
 #include <optional>
 
 #include "chat/server/data_folder.hpp"
 #include "chat/server/doors.hpp"
 #include "chat/server/text.hpp"
-#include "cli/logging.hpp"
+#include "cli/command.hpp"
+#include "cli/server.hpp"
 #include "rondo/base/log.hpp"
-#include "rondo/core/offload.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/http/server.hpp"
-#include "rondo/process/signal.hpp"
 #include "rondo/proto/url.hpp"
 
 namespace rondo::chat {
@@ -27,18 +24,6 @@ namespace rondo::chat {
 namespace {
 
 constexpr const char* k_command = "rondo chat";
-
-/// Tells the hub of a soft stop, so that those who wait for events end.
-struct StopHook : detail::LoopHook {
-  Hub& hub;
-  explicit StopHook(Hub& at) : hub(at) {
-    run = [](LoopHook& hook) { static_cast<StopHook&>(hook).hub.stop(); };
-    loop().add_stop_hook(*this);
-  }
-  ~StopHook() {
-    if (linked()) unlink();
-  }
-};
 
 void add_options(cli::Options& options, ChatOptions& chat) {
   options.text("--listen", "ADDRESS", chat.listen, "the page, WebSocket and HTTP (127.0.0.1:8080)");
@@ -76,12 +61,15 @@ Result<> check_addresses(const ChatOptions& chat) {
   return {};
 }
 
-Result<> check(const ChatOptions& chat) {
+Result<> check(ChatOptions& chat, const cli::Arguments& rest) {
+  if (!rest.empty())
+    return cli::usage(
+        rest.front() +
+        ": there is no such subcommand; backup, restore and the others come with a later version");
   if (auto good = check_addresses(chat); !good) return good;
   if (!is_room_name(chat.classic_room))
     return cli::usage("--classic-room " + chat.classic_room + ": " + std::string(k_room_name_rule));
-  if (chat.tls_cert.empty() != chat.tls_key.empty())
-    return cli::usage("--tls-cert and --tls-key belong together");
+  if (auto good = cli::check_tls(chat.tls_cert, chat.tls_key); !good) return good;
   if (!chat.public_url.empty()) {
     auto url = proto::parse_url(chat.public_url);
     if (!url || (url->scheme != "http" && url->scheme != "https")) {
@@ -101,7 +89,7 @@ Result<std::optional<tcp::Listener>> listen_for(const char* option, const std::s
     text +=
         std::string(" (stop what listens there, or choose another address with ") + option + ")";
   }
-  return Error(listener.error().code(), "listen", text);
+  return cli::usage(text);
 }
 
 /// Everything that listens.
@@ -141,28 +129,15 @@ http::Router make_router(Hub& hub, const HostPolicy& policy) {
   return router;
 }
 
-/// New certificates for new connections; what is wrong with them is told, and the old ones stay.
-Task<> reload_at_hang_up(tls::Context context) {
-  process::SignalSet hang_ups{SIGHUP};
-  while (co_await hang_ups.next()) {
-    auto read_again = co_await run_blocking([context]() mutable { return context.reload(); });
-    log(read_again ? LogLevel::info : LogLevel::error,
-        read_again ? "certificates read again" : read_again.error().message());
-  }
-}
-
 void announce(const Doors& doors, const ChatOptions& chat) {
   if (doors.classic) log(LogLevel::info, "classic door on " + doors.classic->local().to_string());
   if (doors.lines) log(LogLevel::info, "lines door on " + doors.lines->local().to_string());
-  const std::string scheme = chat.tls_cert.empty() ? "http://" : "https://";
-  const std::string line = "ready on " + scheme + doors.web->local().to_string() + "\n";
-  std::fwrite(line.data(), 1, line.size(), stdout);
-  std::fflush(stdout);
+  cli::say_ready(!chat.tls_cert.empty(), doors.web->local().to_string());
 }
 
 Task<> serve(Hub& hub, Doors& doors, const ChatOptions& chat, std::optional<tls::Context> tls) {
   const HostPolicy policy(chat.listen, chat.public_url);
-  StopHook on_stop(hub);
+  const cli::OnStop on_stop([&hub] { hub.stop(); });  // Those who wait for events end.
   http::Server server(make_router(hub, policy), {.body_max = 65'536 * 4});
   auto classic_room = co_await hub.make_room(chat.classic_room);
   if (!classic_room) co_return;
@@ -175,7 +150,7 @@ Task<> serve(Hub& hub, Doors& doors, const ChatOptions& chat, std::optional<tls:
                    std::ref(**classic_room));
       if (doors.lines)
         open.start(Named{"lines door"}, run_lines_door, std::ref(hub), std::ref(*doors.lines));
-      if (tls) others.start(Named{"certificates"}, reload_at_hang_up, *tls);
+      if (tls) others.start(Named{"certificates"}, cli::reload_at_hang_up, *tls);
       announce(doors, chat);
       auto ended = tls ? co_await server.run(*doors.web, *tls) : co_await server.run(*doors.web);
       if (!ended) log(LogLevel::error, ended.error().message());
@@ -185,11 +160,15 @@ Task<> serve(Hub& hub, Doors& doors, const ChatOptions& chat, std::optional<tls:
 }
 
 int fail(const Error& error) {
-  cli::complain(k_command, error.object().empty() ? error.message() : std::string(error.object()));
+  cli::complain(k_command, cli::words_of(error));
   return 1;
 }
 
 Task<int> chat_main(ChatOptions chat) {
+  if (sodium_init() < 0) {
+    cli::complain(k_command, "libsodium cannot start: no source of randomness");
+    co_return 1;
+  }
   auto folder = DataFolder::open(chat.data);
   if (!folder) {
     const Error& why = folder.error();
@@ -201,17 +180,8 @@ Task<int> chat_main(ChatOptions chat) {
   }
   auto doors = Doors::open(chat);
   if (!doors) co_return fail(doors.error());
-  std::optional<tls::Context> tls;
-  if (!chat.tls_cert.empty()) {
-    auto context = tls::Context::server(
-        {.identities = {{.certificate_file = chat.tls_cert, .key_file = chat.tls_key}},
-         .alpn = {"h2", "http/1.1"}});
-    if (!context) {
-      cli::complain(k_command, context.error().message() + " (see --tls-cert and --tls-key)");
-      co_return 1;
-    }
-    tls = std::move(*context);
-  }
+  auto tls = cli::server_tls(chat.tls_cert, chat.tls_key);
+  if (!tls) co_return fail(tls.error());
   auto opened = co_await EventLog::open(folder->file("chat.db"));
   if (!opened) {
     cli::complain(k_command,
@@ -223,51 +193,33 @@ Task<int> chat_main(ChatOptions chat) {
   Hub hub(store, {.send_limit = chat.send_limit, .guests = chat.guests, .node = chat.node_name});
   co_await with_scope([&](Scope& writer) -> Task<> {
     writer.start(Named{"writer"}, [](EventLog& at) { return at.run(); }, std::ref(store));
-    co_await serve(hub, *doors, chat, std::move(tls));
+    co_await serve(hub, *doors, chat, std::move(*tls));
     hub.flush_reads();
     store.close();
   });
   co_return 0;
 }
 
+constexpr cli::Command<ChatOptions> k_chat = {
+    .name = k_command,
+    .environment = "RONDO_CHAT_",
+    .add_options = add_options,
+    .check = check,
+    .main = chat_main,
+    .about =
+        "rondo chat: the chat server\n\n"
+        "  rondo chat                                   the page on http://127.0.0.1:8080\n"
+        "  rondo chat --data ~/chat --console           and you speak as Server\n"
+        "  rondo chat --listen 0.0.0.0:443 --tls-cert site.pem --tls-key site.key "
+        "--public-url https://chat.example.org\n"
+        "  printf 'hello\\n' | rondo join http://127.0.0.1:8080 --name Ada\n\n",
+    .notes =
+        "Environment: RONDO_CHAT_LISTEN and so on; RONDO_DRIVER=uring|epoll.\n"
+        "A flag beats the environment, the environment beats the file.\n"};
+
 }  // namespace
 
-std::string chat_help() {
-  ChatOptions chat;
-  cli::Options options(k_command, "RONDO_CHAT_");
-  add_options(options, chat);
-  return "rondo chat: the chat server\n\n"
-         "  rondo chat                                   the page on http://127.0.0.1:8080\n"
-         "  rondo chat --data ~/chat --console           and you speak as Server\n"
-         "  rondo chat --listen 0.0.0.0:443 --tls-cert site.pem --tls-key site.key "
-         "--public-url https://chat.example.org\n"
-         "  printf 'hello\\n' | rondo join http://127.0.0.1:8080 --name Ada\n\n"
-         "options\n" +
-         options.help() +
-         "\nEnvironment: RONDO_CHAT_LISTEN and so on; RONDO_DRIVER=uring|epoll.\n"
-         "A flag beats the environment, the environment beats the file.\n";
-}
-
-int run_chat(const cli::Arguments& arguments) {
-  ChatOptions chat;
-  cli::Options options(k_command, "RONDO_CHAT_");
-  add_options(options, chat);
-  auto rest = options.parse(arguments);
-  if (rest && !rest->empty())
-    rest = cli::usage(
-        rest->front() +
-        ": there is no such subcommand; backup, restore and the others come with a later version");
-  Result<> checked = rest ? check(chat) : Result<>(rest.error());
-  if (!checked) {
-    cli::complain(k_command, std::string(checked.error().object()) + " (see rondo chat --help)");
-    return 2;
-  }
-  if (sodium_init() < 0) {
-    cli::complain(k_command, "libsodium cannot start: no source of randomness");
-    return 1;
-  }
-  const cli::Logging logging;
-  return run(chat_main(std::move(chat)));
-}
+std::string chat_help() { return k_chat.help(); }
+int run_chat(const cli::Arguments& arguments) { return k_chat.run(arguments); }
 
 }  // namespace rondo::chat

@@ -9,6 +9,7 @@
 
 #include "chat/server/json.hpp"
 #include "chat/server/text.hpp"
+#include "cli/text.hpp"
 
 namespace rondo::chat {
 
@@ -152,7 +153,7 @@ Result<ClientFrame> decode_object(const bj::object& object) {
     if (fields.error()) return *fields.error();
     return frame;
   }
-  return refuse("unknown_kind", strip_escapes(view_of(*name).substr(0, 40)));
+  return refuse("unknown_kind", cli::terminal_text(view_of(*name).substr(0, 40)));
 }
 
 void append_user(std::string& out, const User& user) {

@@ -1,57 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// Characters: a decoder for valid UTF-8, classes as ranges, simple case mapping.
+// Characters: classes as ranges, simple case mapping.
 #include "chat/server/text.hpp"
 
-#include <optional>
-
+#include "cli/characters.hpp"
 #include "rondo/proto/utf8.hpp"
 
 namespace rondo::chat {
 
 namespace {
 
-/// The next character of UTF-8 known to be valid; takes it off.
-char32_t take_character(std::string_view& text) noexcept {
-  const auto lead = static_cast<unsigned char>(text.front());
-  const std::size_t size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-  char32_t c = size == 1 ? lead : lead & (0x7fu >> size);
-  for (std::size_t i = 1; i < size && i < text.size(); ++i) {
-    c = (c << 6) | (static_cast<unsigned char>(text[i]) & 0x3fu);
-  }
-  text.remove_prefix(size < text.size() ? size : text.size());
-  return c;
-}
+using cli::append_character;
+using cli::is_control;
+using cli::take_character;
 
-void append_character(std::string& out, char32_t c) {
-  const auto put = [&](char32_t byte) { out.push_back(static_cast<char>(byte)); };
-  if (c < 0x80) {
-    put(c);
-  } else if (c < 0x800) {
-    put(0xc0 | (c >> 6));
-    put(0x80 | (c & 0x3f));
-  } else if (c < 0x10000) {
-    put(0xe0 | (c >> 12));
-    put(0x80 | ((c >> 6) & 0x3f));
-    put(0x80 | (c & 0x3f));
-  } else {
-    put(0xf0 | (c >> 18));
-    put(0x80 | ((c >> 12) & 0x3f));
-    put(0x80 | ((c >> 6) & 0x3f));
-    put(0x80 | (c & 0x3f));
-  }
-}
-
-bool is_control(char32_t c) noexcept { return c < 0x20 || (c >= 0x7f && c < 0xa0); }
 /// Directs, joins or hides other characters: invisible by itself.
 bool is_invisible(char32_t c) noexcept {
   return c == 0xad || c == 0x61c || c == 0x180e || (c >= 0x200b && c <= 0x200f) ||
          (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) || c == 0xfeff ||
          (c >= 0xfff0 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff) || c == 0x115f ||
          c == 0x1160 || c == 0x3164 || c == 0xffa0;
-}
-bool is_bidi(char32_t c) noexcept {
-  return c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) ||
-         (c >= 0x2066 && c <= 0x2069);
 }
 bool is_space(char32_t c) noexcept {
   return c == ' ' || (c >= '\t' && c <= '\r') || c == 0xa0 || c == 0x1680 ||
@@ -169,23 +136,6 @@ std::string title_case(std::string_view text) {
 std::string fold_name(std::string_view text) {
   std::string out;
   while (!text.empty()) append_character(out, to_lower(take_character(text)));
-  return out;
-}
-
-std::string strip_escapes(std::string_view text, bool one_line) {
-  std::string out;
-  std::string checked;
-  if (!proto::is_valid_utf8(text)) {
-    for (const char c : text) checked.push_back(static_cast<unsigned char>(c) < 0x80 ? c : '?');
-    text = checked;
-  }
-  while (!text.empty()) {
-    const char32_t c = take_character(text);
-    if (c == '\n')
-      out.push_back(one_line ? ' ' : '\n');
-    else if (c == '\t' || !(is_control(c) || is_bidi(c)))
-      append_character(out, c);
-  }
   return out;
 }
 

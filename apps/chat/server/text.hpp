@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Text from users: what a name, a room's name and a message body may be, and what a terminal
-// may be shown.
+// Text from users: what a name, a room's name and a message body may be. What a terminal may be
+// shown of it: cli::terminal_text.
 //
 //   auto name = clean_name("  Ada ");              // "Ada"; an Error for what is no name
 //   std::string shown = title_case("ada lovelace");  // "Ada Lovelace"
-//   std::string safe = strip_escapes(body);        // for terminals: no C0, C1, ESC, bidi controls
 //
 // Only valid UTF-8 comes in here; everything else is refused before.
 // Thread rule: pure functions.
@@ -50,9 +49,5 @@ std::string title_case(std::string_view text);
 
 /// Names that differ only in case or surrounding marks are one for whoever looks at them.
 std::string fold_name(std::string_view text);
-
-/// Fit for a terminal: no C0 but tab, no C1, no DEL, no bidirectional controls; invalid UTF-8
-/// becomes a question mark. Line ends become a space when `one_line`.
-std::string strip_escapes(std::string_view text, bool one_line = true);
 
 }  // namespace rondo::chat

@@ -36,15 +36,6 @@ TEST(Name, TitleCaseIsThatOfTheOldServer) {
   EXPECT_EQ(title_case("émile иван"), "Émile Иван");
 }
 
-TEST(Terminal, NoSequenceThatATerminalObeysIsLeft) {
-  EXPECT_EQ(strip_escapes("a\x1b]52;c;eA==\x07z"), "a]52;c;eA==z");
-  EXPECT_EQ(strip_escapes("a\x1b]0;title\x1b\\b"), "a]0;title\\b");
-  EXPECT_EQ(strip_escapes("a\u009b2Jb\u202ec\r\nd\te\x7f"), "a2Jbc d\te");
-  EXPECT_EQ(strip_escapes("a\x9b"
-                          "b"),
-            "a?b");
-}
-
 std::vector<std::string> read_all(ClassicReader& reader, bool& failed) {
   std::vector<std::string> frames;
   for (;;) {

@@ -34,6 +34,33 @@ TEST(Names, stayBelowTheFolderAndApart) {
   EXPECT_LT(local_name("http://h/" + std::string(3'000, 'x'), ".html").size(), 200u);
 }
 
+TEST(Names, aPartHasANameThatNoUrlHas) {
+  EXPECT_EQ(part_name("h/a.png"), "h/a.png#part");
+  for (const char* path : {"/a#part", "/a%23part", "/a.png%23part?x"}) {
+    const auto url = url_in_page("http://h/", path).or_throw();
+    EXPECT_THAT(local_name(url, ".bin"), Not(HasSubstr("#"))) << path;
+  }
+}
+
+TEST(Names, areNeverThoseOfFoldersOrOfOtherUrls) {
+  NamePool names;
+  EXPECT_EQ(names.take("h/a.png", "1"), "h/a.png");
+  EXPECT_EQ(names.take("h/a.png", "1"), "h/a.png") << "the same URL keeps it";
+  EXPECT_EQ(names.take("h/a.png", "2"), "h/a-2.png");
+  EXPECT_EQ(names.take("h/a.png/b", "3"), "h/a.png-2/b") << "a file is no folder";
+  EXPECT_EQ(names.take("h/a.png/c", "4"), "h/a.png-2/c");
+  EXPECT_EQ(names.take("h/x/y/z", "5"), "h/x/y/z");
+  EXPECT_EQ(names.take("h/x/y", "6"), "h/x/y-2") << "nor a folder a file";
+  EXPECT_EQ(names.take("h/x", "7"), "h/x-2");
+  EXPECT_EQ(names.take("h/x-2/y", "8"), "h/x-2-2/y");
+  EXPECT_TRUE(names.reserve("h/r", "9"));
+  EXPECT_TRUE(names.reserve("h/r", "9"));
+  EXPECT_FALSE(names.reserve("h/r", "10"));
+  EXPECT_FALSE(names.reserve("h/r/s", "10"));
+  EXPECT_FALSE(names.reserve("h/x/y", "10"));
+  EXPECT_EQ(names.take("h/r", "10"), "h/r-2");
+}
+
 TEST(Names, linksGoFromFileToFile) {
   EXPECT_EQ(link_between("h/index.html", "h/a/b.png"), "a/b.png");
   EXPECT_EQ(link_between("h/a/b/c.html", "h/a/d.png"), "../d.png");

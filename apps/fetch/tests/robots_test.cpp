@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "fetch/limits.hpp"
+
 namespace rondo::fetch {
 namespace {
 
@@ -34,6 +36,41 @@ TEST(Robots, patternsAreAnyTextAndTheEnd) {
   EXPECT_FALSE(matches("/a$", "/ab"));
   EXPECT_TRUE(matches("*", ""));
   EXPECT_FALSE(matches("/a*a*a*a*a*a*a*a*a*b", "/" + std::string(10'000, 'a'))) << "and soon";
+}
+
+TEST(Robots, patternsOfManyStarsMatchAsTheyShould) {
+  const auto matches = [](std::string pattern, std::string_view path) {
+    return !Robots{.rules = {{.allow = false, .pattern = std::move(pattern)}}}.allows(path);
+  };
+  std::string stars;
+  for (int i = 0; i < 500; ++i) stars += "*a";
+  const std::string path(8'000, 'a');
+  EXPECT_TRUE(matches(stars, path));
+  EXPECT_TRUE(matches(stars + "$", path));
+  EXPECT_FALSE(matches(stars + "*b", path));
+  EXPECT_FALSE(matches(stars, path.substr(0, 499)));
+  EXPECT_TRUE(matches("/**x***y*", "/axby"));
+  EXPECT_TRUE(matches("*$", "/any"));
+  EXPECT_TRUE(matches("/a*ab$", "/aab")) << "the end may lie in what was matched last";
+  EXPECT_FALSE(matches("/a*ab$", "/ab"));
+  EXPECT_TRUE(matches("*", std::string_view()));
+}
+
+TEST(Robots, rulesAndPatternsAreBounded) {
+  const std::string longest(k_robots_pattern_max.value - 1, 'x');
+  const std::string head = "User-agent: *\n";
+  EXPECT_FALSE(allows(head + "Disallow: /" + longest, "/" + longest));
+  EXPECT_FALSE(allows(head + "Disallow: /" + longest + "y", "/" + longest + "z"))
+      << "cut short it forbids more, never less";
+  const std::string dollar = longest.substr(1) + "$y";
+  EXPECT_FALSE(allows(head + "Disallow: /" + dollar, "/" + dollar));
+  EXPECT_TRUE(allows(head + "Disallow: /\nAllow: /" + longest, "/" + longest));
+  EXPECT_FALSE(allows(head + "Disallow: /\nAllow: /" + longest + "y", "/" + longest + "y"));
+  std::string many = head;
+  for (std::uint64_t i = 0; i < k_robots_rules_max.value + 10; ++i) many += "Disallow: /a*b\n";
+  EXPECT_EQ(parse_robots(many, "rondo").rules.size(), k_robots_rules_max.value);
+  const std::string huge = head + std::string(k_robots_max.value, '#') + "\nDisallow: /";
+  EXPECT_TRUE(allows(huge, "/"));
 }
 
 TEST(Robots, theOwnGroupCountsElseThatOfAll) {

@@ -14,6 +14,9 @@
 
 namespace rondo::io {
 
+/// In the place of a directory's descriptor: names are relative to the working directory.
+inline constexpr int k_working_directory = -100;  // AT_FDCWD of Linux.
+
 /// Reads at `offset`, or at the descriptor's own position when it is -1 (pipes, terminals,
 /// sockets). Completes with bytes read, 0 at the end.
 struct ReadOp : Operation {
@@ -87,6 +90,8 @@ struct RenameOp : Operation {
   RenameOp() noexcept : Operation(OpKind::rename) {}
   const char* from = nullptr;
   const char* to = nullptr;
+  int from_in = k_working_directory;  ///< the directory that a relative `from` begins in
+  int to_in = k_working_directory;
   bool replace = true;  ///< false: -EEXIST when `to` exists
 };
 
@@ -94,6 +99,7 @@ struct RenameOp : Operation {
 struct UnlinkOp : Operation {
   UnlinkOp() noexcept : Operation(OpKind::unlink) {}
   const char* path = nullptr;
+  int in = k_working_directory;
   bool directory = false;
 };
 
@@ -101,6 +107,7 @@ struct UnlinkOp : Operation {
 struct MakeDirectoryOp : Operation {
   MakeDirectoryOp() noexcept : Operation(OpKind::make_directory) {}
   const char* path = nullptr;
+  int in = k_working_directory;
   std::uint32_t permissions = 0777;
 };
 

@@ -99,18 +99,18 @@ void fill_file_entry(Operation& op, io_uring_sqe& sqe) noexcept {
     }
     case OpKind::rename: {
       auto& rename = static_cast<RenameOp&>(op);
-      io_uring_prep_renameat(&sqe, AT_FDCWD, rename.from, AT_FDCWD, rename.to,
+      io_uring_prep_renameat(&sqe, rename.from_in, rename.from, rename.to_in, rename.to,
                              rename.replace ? 0U : abi::k_rename_noreplace);
       return;
     }
     case OpKind::unlink: {
       auto& unlink = static_cast<UnlinkOp&>(op);
-      io_uring_prep_unlinkat(&sqe, AT_FDCWD, unlink.path, unlink.directory ? AT_REMOVEDIR : 0);
+      io_uring_prep_unlinkat(&sqe, unlink.in, unlink.path, unlink.directory ? AT_REMOVEDIR : 0);
       return;
     }
     case OpKind::make_directory: {
       auto& make = static_cast<MakeDirectoryOp&>(op);
-      io_uring_prep_mkdirat(&sqe, AT_FDCWD, make.path, make.permissions);
+      io_uring_prep_mkdirat(&sqe, make.in, make.path, make.permissions);
       return;
     }
     case OpKind::link: return fill_link(static_cast<LinkOp&>(op), sqe);
