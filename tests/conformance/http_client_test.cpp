@@ -625,6 +625,9 @@ TEST_P(HttpClient, one_socket_and_one_base_url_can_stand_for_everything) {
       scope.start([&]() -> Task<> { (void)co_await server.run(listener); });
       Client client({.base_url = "http://engine/", .unix_path = name});
       EXPECT_EQ(co_await text_of(client, "query?v=1"), "v=1");
+      EXPECT_EQ(co_await text_of(client, "query?at=http://b/"), "at=http://b/") << "it is relative";
+      EXPECT_EQ(co_await text_of(client, "/query?at=http://b/"), "at=http://b/");
+      EXPECT_EQ(co_await text_of(client, "http://other/query?v=2"), "v=2");
       scope.cancel();
     });
   });
