@@ -74,7 +74,10 @@ Result<Target> Target::of(const ClientOptions& options, std::string_view url) {
 }
 
 ClientState::ClientState(ClientOptions&& given)
-    : options(std::move(given)), tls(options.tls), places(options.connections_max) {
+    : options(std::move(given)),
+      authenticator(options.credentials),
+      tls(options.tls),
+      places(options.connections_max) {
   RONDO_ASSERT(options.connections_max > 0 && options.per_origin_max > 0,
                "a client needs at least one connection");
 }

@@ -238,6 +238,9 @@ inline constexpr Limit http_cookie_field_max{
     "the Cookie field a jar makes: cookies of shorter paths are left out"};
 inline constexpr Limit http_form_pairs_max{"http_form_pairs_max", 1'000, "pairs", AtLimit::reject,
                                            "pairs of one urlencoded body"};
+inline constexpr Limit http_challenges_max{
+    "http_challenges_max", 16, "challenges", AtLimit::drop,
+    "ways to authenticate in one 401 that a client looks at"};
 inline constexpr Limit http_unpacked_max{"http_unpacked_max", 1'073'741'824, "bytes",
                                          AtLimit::reject,
                                          "what a client unpacks of one answer's body"};
