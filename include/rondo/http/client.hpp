@@ -214,7 +214,7 @@ struct ClientStatistics {
   std::uint64_t retries = 0;
   std::uint64_t redirects = 0;
   std::uint64_t challenges = 0;  ///< answered, by sending the request again
-  std::uint64_t failed = 0;  ///< connections that failed, or answers that broke the protocol
+  std::uint64_t failed = 0;      ///< connections that failed, or answers that broke the protocol
 };
 
 class Client {
