@@ -3,7 +3,7 @@
 """A server that asks for digest authentication, written from RFC 7616 and not from our client.
 
 http_digest_server.py ALGORITHM QOP [userhash]: prints its port. Each nonce is good for three
-requests, whose counts must go up by one, and is stale then. Answers "USER METHOD BODY USES"."""
+requests, whose counts must go up by one, and is stale then. Answers "METHOD BODY USES"."""
 import hashlib
 import http.server
 import os
