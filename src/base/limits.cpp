@@ -29,7 +29,8 @@ constexpr Limit k_all[] = {
     http_redirects_max,    http_retries_max,        http_retry_delay,   http_connect_timeout,
     http_answer_timeout,   http_answer_max,         http_packed_max,
     http_unpacked_max,      http_rate_clients_max,  http_parts_max,         http_part_head_max,
-    http_cookies_max,       http_cookies_per_domain_max,
+    http_cookies_max,       http_cookies_per_domain_max, http_cookie_field_max,
+    http_packing_max,       http_form_pairs_max,    http_challenges_max,
     http2_streams_max,     http2_stream_window,     http2_connection_window,
     http2_continuations_max, http2_reset_rate,      http2_control_rate,
 };

@@ -166,12 +166,20 @@ Task<Result<Answer>> ClientState::send(ClientRequest request) {
   std::size_t followed = 0;
   std::size_t repeated = 0;
   Duration delay = options.retry_delay;
+  LoginAttempt login(authenticator);
   while (true) {
+    login.authorize(request, *target);
     Result<Answer> answer = Error(Errc::try_again, "http");
     if (auto made = co_await attempt(request, *target))
       answer = Answer(*made->release());
     else
       answer = made.error();
+    if (answer && login.answers(request, *target, answer->head())) {
+      (void)co_await answer->read_all(65'536);  // So that its connection is kept.
+      answer = Error(Errc::try_again, "http");
+      ++statistics.challenges;
+      continue;
+    }
     const bool refused = answer && is_refusal(answer->status());
     const bool passing = refused || (!answer && may_pass(answer.error()));
     if (passing && may_repeat(request) && repeated < options.retries_max) {
@@ -204,6 +212,7 @@ Task<Result<Answer>> ClientState::send(ClientRequest request) {
     turn(request, status, onward->secure == target->secure && onward->address == target->address);
     answer = Error(Errc::try_again, "http");
     target = std::move(onward);
+    login.redirected();
     ++followed;
     ++statistics.redirects;
   }

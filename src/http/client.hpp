@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "http/authenticator.hpp"
 #include "rondo/core/callback.hpp"
 #include "rondo/core/semaphore.hpp"
 #include "rondo/core/stream.hpp"
@@ -83,6 +84,7 @@ struct ClientState {
   void leave(const std::string& name) noexcept;
 
   const ClientOptions options;
+  Authenticator authenticator;
   std::optional<tls::Context> tls;
   Semaphore places;
   std::map<std::string, Origin> origins;

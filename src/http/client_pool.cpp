@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/text.hpp"
 #include "http/client.hpp"
 #include "rondo/core/cancel.hpp"
 #include "rondo/core/loop.hpp"
@@ -37,12 +38,6 @@ Result<std::string> proxy_address(std::string_view url) {
          std::to_string(parts->authority.port.value_or(80));
 }
 
-std::string lower(std::string_view text) {
-  std::string made(text);
-  for (char& c : made) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return made;
-}
-
 template <class S>
 Owned<Transport> transport_of(S stream) {
   return tls::detail::transport_of(std::move(stream));
@@ -51,9 +46,9 @@ Owned<Transport> transport_of(S stream) {
 }  // namespace
 
 Result<Target> Target::of(const ClientOptions& options, std::string_view url) {
-  const bool absolute = url.find("://") != std::string_view::npos || options.base_url.empty();
-  auto whole = absolute ? proto::resolve_reference(url, "")
-                        : proto::resolve_reference(options.base_url, url);
+  // Whether a URL is absolute is not for a search to say: "search?at=http://b/" has one inside.
+  auto whole = options.base_url.empty() ? proto::resolve_reference(url, "")
+                                        : proto::resolve_reference(options.base_url, url);
   if (!whole) return Error(Errc::invalid_argument, "http url", url);
   Target made;
   made.url = std::move(*whole);
@@ -79,7 +74,10 @@ Result<Target> Target::of(const ClientOptions& options, std::string_view url) {
 }
 
 ClientState::ClientState(ClientOptions&& given)
-    : options(std::move(given)), tls(options.tls), places(options.connections_max) {
+    : options(std::move(given)),
+      authenticator(options.credentials),
+      tls(options.tls),
+      places(options.connections_max) {
   RONDO_ASSERT(options.connections_max > 0 && options.per_origin_max > 0,
                "a client needs at least one connection");
 }

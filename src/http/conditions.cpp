@@ -4,23 +4,18 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/text.hpp"
 #include "rondo/proto/http1_write.hpp"
 
 namespace rondo::http {
 namespace {
-
-std::string_view trim(std::string_view text) noexcept {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
 
 /// Calls f(item) for each of a comma-separated list until it returns true; whether it did.
 template <class F>
 bool any_item(std::string_view list, F f) {
   while (!list.empty()) {
     const std::size_t end = std::min(list.find(','), list.size());
-    if (f(trim(list.substr(0, end)))) return true;
+    if (f(trimmed(list.substr(0, end)))) return true;
     list.remove_prefix(std::min(end + 1, list.size()));
   }
   return false;
@@ -28,7 +23,7 @@ bool any_item(std::string_view list, F f) {
 
 /// Section 8.8.3.2. A tag of ours holds no comma.
 bool tag_matches(std::string_view list, std::string_view etag, bool weakly) {
-  if (trim(list) == "*") return true;
+  if (trimmed(list) == "*") return true;
   return any_item(list, [&](std::string_view item) {
     if (weakly && item.starts_with("W/")) item.remove_prefix(2);
     return item == etag;
@@ -73,7 +68,7 @@ RangeAnswer choose_range(const proto::RequestHead& head, const Representation& w
   constexpr std::string_view k_unit = "bytes=";
   if (head.method() != proto::Method::get || !text.starts_with(k_unit)) return whole;
   if (!range_counts(head, what)) return whole;
-  text = trim(text.substr(k_unit.size()));
+  text = trimmed(text.substr(k_unit.size()));
   const std::size_t dash = text.find('-');
   if (dash == std::string_view::npos || text.find(',') != std::string_view::npos) return whole;
   const auto first = number(text.substr(0, dash));
@@ -93,8 +88,8 @@ RangeAnswer choose_range(const proto::RequestHead& head, const Representation& w
 bool accepts(const proto::RequestHead& head, std::string_view coding) noexcept {
   return any_item(head.get("Accept-Encoding"), [&](std::string_view item) {
     const std::size_t semicolon = std::min(item.find(';'), item.size());
-    if (!proto::iequals(trim(item.substr(0, semicolon)), coding)) return false;
-    std::string_view weight = trim(item.substr(std::min(semicolon + 1, item.size())));
+    if (!proto::iequals(trimmed(item.substr(0, semicolon)), coding)) return false;
+    std::string_view weight = trimmed(item.substr(std::min(semicolon + 1, item.size())));
     if (!weight.starts_with("q=") && !weight.starts_with("Q=")) return true;
     weight.remove_prefix(2);
     return weight.find_first_not_of("0.") != std::string_view::npos;

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.hpp"
 #include "rondo/base/limits.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/proto/http1.hpp"
@@ -13,14 +14,6 @@
 
 namespace rondo::http {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string made(text);
-  for (char& c : made) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return made;
-}
 
 bool is_address(std::string_view host) noexcept {
   if (host.starts_with('[')) return true;
@@ -51,6 +44,9 @@ bool begins_with(std::string_view name, std::string_view prefix) noexcept {
 
 /// What the name promises must be so; the name's case does not matter (section 5.7).
 bool keeps_promise(const SetCookie& cookie) noexcept {
+  // Without a name the value is all that is sent: "__Host-a=1" would look like one that was kept.
+  if (cookie.name.empty())
+    return !begins_with(cookie.value, "__Secure-") && !begins_with(cookie.value, "__Host-");
   if (begins_with(cookie.name, "__Secure-")) return cookie.secure;
   if (begins_with(cookie.name, "__Host-"))
     return cookie.secure && cookie.domain.empty() && cookie.path == "/";
@@ -124,6 +120,7 @@ struct CookieJar::State {
   void store(std::string_view url, std::string_view set_cookie);
   std::string header_for(std::string_view url);
   std::size_t size() const noexcept;
+  bool hides_secure(const std::string& domain, const Kept& cookie) const;
   void put(const std::string& domain, Kept cookie);
   static void shrink(Kepts& kept, std::size_t most);
   void drop_expired();
@@ -161,15 +158,22 @@ void CookieJar::State::store(std::string_view url, std::string_view set_cookie) 
             .expires = expiry_of(*cookie),
             .host_only = host_only,
             .secure = cookie->secure};
-  if (!from->secure) {
-    const auto known = domains.find(domain);
-    const bool hides =
-        known != domains.end() && std::ranges::any_of(known->second, [&](const Kept& each) {
-          return each.secure && each.name == kept.name && path_matches(kept.path, each.path);
-        });
-    if (hides) return;
-  }
+  if (!from->secure && hides_secure(domain, kept)) return;
   put(domain, std::move(kept));
+}
+
+/// Leaves secure cookies alone (section 5.7): whoever can change what goes over http would
+/// otherwise set one that is sent beside a secure one, or before it, from a domain above or below.
+bool CookieJar::State::hides_secure(const std::string& domain, const Kept& cookie) const {
+  const WallTime now = loop().wall_time();
+  return std::ranges::any_of(domains, [&](const auto& entry) {
+    const auto& [other, kept] = entry;
+    if (!domain_matches(other, domain) && !domain_matches(domain, other)) return false;
+    return std::ranges::any_of(kept, [&](const Kept& each) {
+      return each.secure && each.expires > now && each.name == cookie.name &&
+             path_matches(cookie.path, each.path);
+    });
+  });
 }
 
 void CookieJar::State::put(const std::string& domain, Kept cookie) {
@@ -235,9 +239,12 @@ std::string CookieJar::State::header_for(std::string_view url) {
   });
   std::string field;
   for (Kept* each : found) {
+    const std::string pair = each->name.empty() ? each->value : each->name + "=" + each->value;
+    const std::string_view between = field.empty() ? "" : "; ";
+    // A server refuses a head that is too large: what was made for fewer pages stays.
+    if (field.size() + between.size() + pair.size() > limits::http_cookie_field_max.value) break;
+    field.append(between).append(pair);
     each->used = ++clock;
-    if (!field.empty()) field += "; ";
-    field += each->name.empty() ? each->value : each->name + "=" + each->value;
   }
   return field;
 }

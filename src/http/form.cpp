@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rondo/http/form.hpp"
 
+#include "base/text.hpp"
 #include "rondo/proto/http1.hpp"
 #include "rondo/proto/url.hpp"
 
@@ -17,8 +18,7 @@ std::optional<std::string_view> Form::get(std::string_view name) const noexcept 
 
 Task<Result<Form>> read_form(Request& request) {
   std::string_view type = request.header("Content-Type");
-  type = type.substr(0, type.find(';'));
-  while (type.ends_with(' ')) type.remove_suffix(1);
+  type = trimmed(type.substr(0, type.find(';')));
   if (!proto::iequals(type, "application/x-www-form-urlencoded"))
     co_return Error(Errc::bad_message, "read_form", "the Content-Type is another");
   auto body = co_await request.read_all();
@@ -28,6 +28,9 @@ Task<Result<Form>> read_form(Request& request) {
     auto name = proto::percent_decode(pair->name, proto::Plus::space);
     auto value = proto::percent_decode(pair->value, proto::Plus::space);
     if (!name || !value) co_return Error(Errc::bad_message, "read_form", "a pair does not decode");
+    // A pair is two bytes of the body and two strings here.
+    if (pairs.size() == limits::http_form_pairs_max.value)
+      co_return Error(Errc::too_large, "read_form", "there are too many pairs");
     pairs.emplace_back(std::move(*name), std::move(*value));
   }
   co_return Form(std::move(pairs));

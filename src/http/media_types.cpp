@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/text.hpp"
 #include "rondo/http/static_files.hpp"
 #include "rondo/proto/http1.hpp"
 
@@ -97,8 +98,7 @@ std::string_view content_type_of(std::string_view name) noexcept {
   if (dot == std::string_view::npos || name.size() - dot > 16) return k_bytes;
   char ending[16];
   std::size_t size = 0;
-  for (const char c : name.substr(dot + 1))
-    ending[size++] = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  for (const char c : name.substr(dot + 1)) ending[size++] = lower(c);
   const std::string_view wanted(ending, size);
   const auto found = std::ranges::lower_bound(k_known, wanted, {}, &Known::ending);
   return found != std::end(k_known) && found->ending == wanted ? found->type : k_bytes;

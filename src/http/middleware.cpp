@@ -7,8 +7,10 @@
 #include <span>
 #include <utility>
 
+#include "base/text.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/task_local.hpp"
+#include "rondo/net/endpoint.hpp"
 #include "rondo/proto/base64.hpp"
 #include "rondo/proto/http1.hpp"
 
@@ -67,8 +69,7 @@ std::string_view credentials(const Request& request, std::string_view scheme) no
       !proto::iequals(field.substr(0, scheme.size()), scheme))
     return {};
   field.remove_prefix(scheme.size());
-  while (field.starts_with(' ')) field.remove_prefix(1);
-  return field;
+  return trimmed_front(field);
 }
 
 std::string challenge(std::string_view scheme, const std::string& realm) {
@@ -87,20 +88,14 @@ std::string joined(const std::vector<std::string>& list) {
   return text;
 }
 
-/// The part of "127.0.0.1:50312" or "[2001:db8::1]:50312" that stands for a client.
+/// What stands for a client: an address of IPv4, however it is written, or the /64 of IPv6, which
+/// is what one client has at the least. Told by bytes: "::1" and "::ffff:1.2.3.4" begin alike.
 std::string client_of(std::string_view peer) {
-  if (!peer.starts_with('[')) return std::string(peer.substr(0, peer.rfind(':')));
-  // One client of IPv6 has a /64 and more: four groups, or what stands before "::".
-  peer.remove_prefix(1);
-  peer = peer.substr(0, peer.find(']'));
-  std::size_t end = std::min(peer.find("::"), peer.size());
-  std::size_t at = 0;
-  for (int groups = 0; groups < 4; ++groups) {
-    const std::size_t colon = peer.find(':', at);
-    if (colon == peer.npos || colon >= end) return std::string(peer.substr(0, end));
-    at = colon + 1;
-  }
-  return std::string(peer.substr(0, at - 1));
+  const auto endpoint = net::Endpoint::parse(peer);
+  if (!endpoint) return std::string(peer.substr(0, peer.rfind(':')));
+  const std::string bytes = endpoint->ip_bytes();
+  constexpr std::size_t k_network = 8;
+  return bytes.empty() ? std::string(peer) : bytes.substr(0, k_network);
 }
 
 /// Token buckets by client, the one that asked last in front.

@@ -4,12 +4,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <list>
 #include <optional>
 #include <utility>
 
 #include "http/conditions.hpp"
-#include "rondo/core/offload.hpp"
+#include "http/packed_files.hpp"
 #include "rondo/fs/directory.hpp"
 #include "rondo/proto/compress.hpp"
 #include "rondo/proto/http1_write.hpp"
@@ -62,34 +61,12 @@ bool is_text(std::string_view type) noexcept {
          type == "application/wasm" || type == "application/toml" || type == "application/yaml";
 }
 
-constexpr std::uint64_t k_packed_min = 1'024;      // Less is not worth the header.
-constexpr std::uint64_t k_packed_max = 8'388'608;  // More takes a processor for too long.
-
-/// What was packed, by its ETag; what was asked for longest ago goes first.
-class PackedFiles {
- public:
-  const SharedBytes* find(const std::string& etag) {
-    const auto found = std::ranges::find(entries_, etag, &Entry::etag);
-    if (found == entries_.end()) return nullptr;
-    entries_.splice(entries_.begin(), entries_, found);
-    return &entries_.front().bytes;
-  }
-  void put(std::string etag, SharedBytes bytes) {
-    size_ += bytes.size();
-    entries_.push_front({std::move(etag), std::move(bytes)});
-    while (size_ > limits::http_packed_max.value) {
-      size_ -= entries_.back().bytes.size();
-      entries_.pop_back();
-    }
-  }
-
- private:
-  struct Entry {
-    std::string etag;
-    SharedBytes bytes;
-  };
-  std::list<Entry> entries_;
-  std::size_t size_ = 0;
+/// One of the representations that a file has, and whether it is sent.
+struct Choice {
+  Representation what;
+  std::string_view coding;    ///< empty: as it is
+  PackedFiles::Answer bytes;  ///< packed by us; nothing: the file is sent
+  int status = 200;           ///< what the request's conditions say
 };
 
 }  // namespace
@@ -103,9 +80,8 @@ struct StaticFiles::State {
   Task<> serve_missing(Request& request, Response& response);
   Task<> send(Request& request, Response& response, std::string name, fs::OpenedFile found);
   Task<> send_page(Request& request, Response& response, fs::OpenedFile found);
-  Task<std::optional<SharedBytes>> pack(const Request& request, std::string_view type,
-                                        Coding coding,
-                                        std::string etag, fs::OpenedFile& found);
+  Task<Choice> choose(const Request& request, std::string_view type, std::string_view coding,
+                      fs::OpenedFile& found);
 
   fs::Directory root;
   StaticFilesOptions options;
@@ -149,23 +125,30 @@ Task<> StaticFiles::State::send_page(Request&, Response& response, fs::OpenedFil
   response.send_owned(std::move(*text) + options.append_html);
 }
 
-/// The file packed, from what is kept or anew; nothing when it goes out as it is.
-Task<std::optional<SharedBytes>> StaticFiles::State::pack(const Request& request,
-                                                          std::string_view type, Coding coding,
-                                                          std::string etag,
-                                                          fs::OpenedFile& found) {
+/// Which representation answers, before anything is read: who is told 304 or 412 gets no body.
+Task<Choice> StaticFiles::State::choose(const Request& request, std::string_view type,
+                                        std::string_view coding, fs::OpenedFile& found) {
+  const proto::RequestHead& head = request.head();
+  Choice plain{.what = representation_of(found.about, coding), .coding = coding, .bytes = {}};
+  plain.status = judge(head, plain.what);
   const std::uint64_t size = found.about.size;
-  const bool wanted = options.compress && is_text(type) && size >= k_packed_min &&
-                      size <= k_packed_max && !request.head().has("Range");
-  if (!wanted) co_return std::nullopt;
-  if (const SharedBytes* before = kept.find(etag)) co_return *before;
-  auto text = co_await found.file.read_to_end(k_packed_max);
-  if (!text) co_return std::nullopt;
-  auto made = co_await run_cpu([&] { return proto::pack(coding, *text); });
-  if (!made || made->size() >= size) co_return std::nullopt;
-  SharedBytes bytes = SharedBytes::copy(*made);
-  kept.put(std::move(etag), bytes);
-  co_return bytes;
+  const bool wanted = options.compress && coding.empty() && is_text(type) &&
+                      size >= k_packed_min && size <= k_packed_max && !head.has("Range");
+  const auto best = wanted ? best_for(head) : std::nullopt;
+  if (!best) co_return plain;
+  const std::string_view name = proto::name_of(*best);
+  Choice packed{.what = representation_of(found.about, name), .coding = name, .bytes = {}};
+  packed.status = judge(head, packed.what);
+  if (const PackedFiles::Answer* known = kept.find(packed.what.etag)) {
+    packed.bytes = *known;
+    co_return packed.bytes ? packed : plain;
+  }
+  if (packed.status == 304) co_return packed;
+  // A file is good enough as it is for who has it so, asks for it so, or wants no body.
+  const bool needless = packed.status != 200 || plain.status == 304;
+  if (needless || request.method() == Method::head) co_return plain;
+  packed.bytes = co_await kept.get(packed.what.etag, *best, found.file, size);
+  co_return packed.bytes ? packed : plain;
 }
 
 Task<> StaticFiles::State::send(Request& request, Response& response, std::string name,
@@ -182,30 +165,20 @@ Task<> StaticFiles::State::send(Request& request, Response& response, std::strin
     coding = proto::name_of(each.coding);
     break;
   }
-  Representation what = representation_of(found.about, coding);
-  std::optional<SharedBytes> made;
-  const auto best = coding.empty() ? best_for(request.head()) : std::nullopt;
-  if (best) {
-    const Representation other = representation_of(found.about, proto::name_of(*best));
-    made = co_await pack(request, type, *best, other.etag, found);
-    if (made) {
-      what = other;
-      coding = proto::name_of(*best);
-    }
-  }
+  Choice choice = co_await choose(request, type, coding, found);
+  const Representation& what = choice.what;
   char date[proto::k_http_date_size];
   response.header("ETag", what.etag)
       .header("Last-Modified", proto::format_http_date(what.modified, date))
       .header("Cache-Control", options.cache_control);
   if (options.precompressed || options.compress) response.header("Vary", "Accept-Encoding");
-  if (const int status = judge(request.head(), what); status != 200)
-    co_return response.status(status).send();
+  if (choice.status != 200) co_return response.status(choice.status).send();
   // A browser that guesses types would take a page out of anybody's upload.
   response.header("X-Content-Type-Options", "nosniff")
       .header("Accept-Ranges", "bytes")
       .content_type(type);
-  if (!coding.empty()) response.header("Content-Encoding", coding);
-  if (made) co_return response.send(std::move(*made));
+  if (!choice.coding.empty()) response.header("Content-Encoding", choice.coding);
+  if (choice.bytes) co_return response.send(std::move(*choice.bytes));
   const RangeAnswer chosen = choose_range(request.head(), what);
   const std::string size = std::to_string(what.size);
   if (chosen.status == 416)
@@ -231,6 +204,8 @@ Task<Result<StaticFiles>> StaticFiles::open(std::string root, StaticFilesOptions
   if (!opened) co_return opened.error();
   co_return StaticFiles(Owned<State>(new State(std::move(*opened), std::move(options))));
 }
+
+StaticFilesStatistics StaticFiles::statistics() const noexcept { return state_->kept.statistics(); }
 
 Task<> StaticFiles::serve(Request& request, Response& response, std::string_view path) {
   if (request.method() != Method::get && request.method() != Method::head) {

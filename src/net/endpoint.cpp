@@ -145,6 +145,17 @@ bool Endpoint::is_loopback() const noexcept {
   return IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) && v6.sin6_addr.s6_addr[12] == 127;
 }
 
+std::string Endpoint::ip_bytes() const {
+  if (is_unix()) return {};
+  if (!is_v6()) {
+    const auto v4 = as<sockaddr_in>(address_);
+    return std::string(reinterpret_cast<const char*>(&v4.sin_addr), sizeof v4.sin_addr);
+  }
+  const auto v6 = as<sockaddr_in6>(address_);
+  const std::string bytes(reinterpret_cast<const char*>(&v6.sin6_addr), sizeof v6.sin6_addr);
+  return IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr) ? bytes.substr(12) : bytes;
+}
+
 std::string Endpoint::host() const {
   if (is_unix()) return unix_name(address_);
   char text[INET6_ADDRSTRLEN] = {};

@@ -17,6 +17,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/text.hpp"
 #include "net/service.hpp"
 #include "rondo/core/detail/one_shot.hpp"
 #include "rondo/core/loop.hpp"
@@ -391,13 +392,6 @@ struct [[nodiscard]] AskDriver {
   io::AddressFamily family;
   NameAwaiter awaiter(rondo::detail::PromiseBase& parent) && { return {name, family, parent}; }
 };
-
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
 
 std::vector<Endpoint> with_port(std::vector<Endpoint> found, std::uint16_t port) {
   for (Endpoint& each : found) each.set_port(port);

@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 
+#include "base/text.hpp"
 #include "rondo/proto/http1.hpp"
 #include "rondo/proto/http1_write.hpp"
 
@@ -15,20 +16,6 @@ namespace {
 
 constexpr std::size_t k_cookie_max = 4'096;     // Section 5.6: name and value together.
 constexpr std::size_t k_attribute_max = 1'024;  // Longer attribute values are left out.
-
-std::string_view trimmed(std::string_view text) noexcept {
-  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
-  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
-  return text;
-}
-
-std::string lower(std::string_view text) {
-  std::string made(text);
-  for (char& c : made) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return made;
-}
 
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 

@@ -30,15 +30,4 @@ inline bool in_class(char c, std::uint8_t wanted) noexcept {
   return (k_char_class[static_cast<unsigned char>(c)] & wanted) != 0;
 }
 
-inline char lower(char c) noexcept {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
-}
-
-/// Without spaces and tabs at both ends (OWS, RFC 9110, section 5.6.3).
-inline std::string_view trim(std::string_view text) noexcept {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 }  // namespace rondo::proto

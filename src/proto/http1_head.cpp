@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/text.hpp"
 #include "http1_chars.hpp"
 #include "http1_llhttp.hpp"
 #include "rondo/proto/url.hpp"
@@ -33,7 +34,7 @@ template <class F>
 void for_each_item(std::string_view list, F&& f) {
   for (;;) {
     const std::size_t comma = list.find(',');
-    f(trim(list.substr(0, comma)));
+    f(trimmed(list.substr(0, comma)));
     if (comma == std::string_view::npos) return;
     list.remove_prefix(comma + 1);
   }
@@ -209,7 +210,7 @@ Verdict HeadJudge::status_line(ResponseHead& head, const char* base, std::string
 Verdict HeadJudge::field_line(MessageHead& head, const char* base, const Heard& heard) {
   if (heard.name.empty()) return {400, "empty field name"};  // RFC 9110, 5.1.
   const std::string_view value =
-      heard.value.empty() ? heard.name.substr(heard.name.size()) : trim(heard.value);
+      heard.value.empty() ? heard.name.substr(heard.name.size()) : trimmed(heard.value);
   const Field field{heard.name, value};
   head.fields_.push_back({span(base, field.name), span(base, field.value)});
   return known_field(head, base, field);

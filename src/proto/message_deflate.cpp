@@ -7,6 +7,7 @@
 #include <charconv>
 #include <memory>
 
+#include "base/text.hpp"
 #include "proto/parameters.hpp"
 #include "rondo/proto/http1.hpp"
 
@@ -19,12 +20,6 @@ constexpr std::byte k_tail[] = {std::byte{0}, std::byte{0}, std::byte{0xff}, std
 
 Bytef* bytes_of(const std::byte* bytes) noexcept {
   return reinterpret_cast<Bytef*>(const_cast<std::byte*>(bytes));
-}
-
-std::string_view trimmed(std::string_view text) noexcept {
-  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
-  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
-  return text;
 }
 
 /// 8..15 (section 7.1.2).

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/text.hpp"
 #include "proto/parameters.hpp"
 #include "rondo/proto/http1.hpp"
 
@@ -182,9 +183,7 @@ bool MultipartParser::parse_head() {
     if (rest.empty()) break;
     const std::size_t colon = field.find(':');
     if (colon == field.npos || !is_token(field.substr(0, colon))) return false;
-    std::string_view value = field.substr(colon + 1);
-    while (value.starts_with(' ') || value.starts_with('\t')) value.remove_prefix(1);
-    while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
+    const std::string_view value = trimmed(field.substr(colon + 1));
     if (!is_field_value(value)) return false;
     head_.fields.emplace_back(std::string(field.substr(0, colon)) + ": " + std::string(value));
     if (iequals(field.substr(0, colon), "content-type")) head_.content_type = value;

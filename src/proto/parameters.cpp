@@ -3,16 +3,9 @@
 
 #include <algorithm>
 
+#include "base/text.hpp"
+
 namespace rondo::proto {
-namespace {
-
-std::string_view trimmed(std::string_view text) noexcept {
-  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
-  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
-  return text;
-}
-
-}  // namespace
 
 Parameters::Parameters(std::string_view text) noexcept {
   const std::size_t end = std::min(text.find(';'), text.size());
@@ -33,7 +26,7 @@ std::optional<Parameters::Each> Parameters::next() {
       if (each.name.empty()) continue;
       return each;
     }
-    while (rest_.starts_with(' ') || rest_.starts_with('\t')) rest_.remove_prefix(1);
+    rest_ = trimmed_front(rest_);
     if (!rest_.starts_with('"')) {
       const std::size_t stop = std::min(rest_.find(';'), rest_.size());
       each.value = trimmed(rest_.substr(0, stop));

@@ -338,6 +338,8 @@ Task<Result<>> Session::send(Opcode opcode, ByteView payload) {
     packed = pack();
   else
     packed = co_await run_cpu(pack);
+  // It may have been closed meanwhile, and nothing follows a Close (section 5.5.1).
+  if (!is_open()) co_return Error(Errc::closed, "send");
   const bool smaller = packed && packed->size() < payload.size();
   if (!smaller) co_return co_await send_frame(opcode, payload, false);
   ++statistics.deflated;

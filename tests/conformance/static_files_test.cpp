@@ -34,6 +34,7 @@ class StaticFiles : public EveryDriver {
       co_await fs::make_directories("/tmp").or_throw();
       co_await fs::with_temporary_directory([&](std::string root) -> Task<> {
         auto files = co_await http::StaticFiles::open(root, std::move(options)).or_throw();
+        files_ = &files;
         http::Router router;
         router.get("/{path...}", [&](http::Request& in, http::Response& out) -> Task<> {
           co_await files.serve(in, out, in.param("path"));
@@ -49,6 +50,9 @@ class StaticFiles : public EveryDriver {
       });
     });
   }
+  std::uint64_t packings() const { return files_->statistics().packings; }
+
+  http::StaticFiles* files_ = nullptr;  ///< those of serving()
 };
 
 std::string pattern(std::size_t size) {
@@ -198,6 +202,93 @@ TEST_P(StaticFiles, text_is_packed_once_and_kept) {
     EXPECT_EQ((co_await get(client, url + "a.png", {{"Accept-Encoding", "gzip"}})).body, text);
     EXPECT_EQ((co_await get(client, url + "small.txt", {{"Accept-Encoding", "gzip"}})).body,
               "small");
+  });
+}
+
+TEST_P(StaticFiles, who_ask_for_the_same_file_at_once_have_it_packed_once) {
+  serving({.compress = true}, [&](Client& client, std::string url, std::string root) -> Task<> {
+    const std::string text = pattern(300'000);
+    co_await fs::write_file(root + "/a.txt", std::string_view(text)).or_throw();
+    const std::vector<Header> gzip = {{"Accept-Encoding", "gzip"}};
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      for (int i = 0; i < 6; ++i) {
+        scope.start([&]() -> Task<> {
+          const Got got = co_await get(client, url + "a.txt", gzip);
+          EXPECT_EQ(got["Content-Encoding"], "gzip");
+          EXPECT_EQ(proto::unpack(proto::Coding::gzip, got.body, text.size()).or_throw(), text);
+        });
+      }
+      co_return;
+    });
+    EXPECT_EQ(packings(), 1U);
+    EXPECT_EQ(files_->statistics().known, 1U);
+  });
+}
+
+TEST_P(StaticFiles, who_leaves_while_a_file_is_packed_for_him_leaves_it_to_the_next) {
+  serving({.compress = true}, [&](Client& client, std::string url, std::string root) -> Task<> {
+    const std::string text = pattern(100'000);
+    for (int moment = 0; moment < 12; ++moment) {
+      const std::string name = "a" + std::to_string(moment) + ".txt";
+      co_await fs::write_file(root + "/" + name, std::string_view(text)).or_throw();
+      co_await with_scope([&](Scope& scope) -> Task<> {
+        const auto ask = [&]() -> Task<> {
+          const Got got = co_await get(client, url + name, {{"Accept-Encoding", "gzip"}});
+          EXPECT_EQ(got["Content-Encoding"], "gzip");
+        };
+        auto first = scope.start(ask);
+        scope.start(ask);
+        co_await turns(moment * 3);
+        first.cancel();
+      });
+    }
+  });
+}
+
+TEST_P(StaticFiles, what_does_not_get_smaller_is_tried_once) {
+  serving({.compress = true}, [&](Client& client, std::string url, std::string root) -> Task<> {
+    std::string noise(5'000, ' ');
+    std::uint32_t state = 1;
+    for (char& c : noise) c = static_cast<char>((state = state * 1'664'525 + 1'013'904'223) >> 24);
+    co_await fs::write_file(root + "/a.txt", std::string_view(noise)).or_throw();
+    for (int i = 0; i < 3; ++i) {
+      const Got got = co_await get(client, url + "a.txt", {{"Accept-Encoding", "gzip"}});
+      EXPECT_EQ(got.body, noise);
+      EXPECT_EQ(got["Content-Encoding"], "");
+    }
+    EXPECT_EQ(packings(), 1U);
+  });
+}
+
+TEST_P(StaticFiles, nothing_is_packed_for_who_gets_no_body) {
+  serving({.compress = true}, [&](Client& client, std::string url, std::string root) -> Task<> {
+    const std::string text = pattern(50'000);
+    co_await fs::write_file(root + "/a.txt", std::string_view(text)).or_throw();
+    const std::string plain((co_await get(client, url + "a.txt"))["ETag"]);
+    const auto ask = [&](Header condition, std::string method = "GET") -> Task<Got> {
+      co_return co_await get(client, url + "a.txt",
+                             {{"Accept-Encoding", "gzip"}, std::move(condition)}, method);
+    };
+    const Got head = co_await ask({"X-None", "1"}, "HEAD");
+    EXPECT_EQ(head.status, 200);
+    EXPECT_EQ(head["Content-Length"], "50000");
+    EXPECT_EQ((co_await ask({"If-None-Match", plain})).status, 304);
+    EXPECT_EQ((co_await ask({"If-None-Match", "*"})).status, 304);
+    EXPECT_EQ((co_await ask({"If-Match", "\"other\""})).status, 412);
+    const Got own = co_await ask({"If-Match", plain});
+    EXPECT_EQ(own.status, 200);
+    EXPECT_EQ(own.body, text) << "it asked for the file as it is";
+    EXPECT_EQ(packings(), 0U);
+    const Got packed = co_await ask({"If-None-Match", "\"other\""});
+    EXPECT_EQ(packed["Content-Encoding"], "gzip");
+    EXPECT_EQ(packings(), 1U);
+    const std::string tag(packed["ETag"]);
+    EXPECT_EQ((co_await ask({"If-None-Match", tag})).status, 304);
+    EXPECT_EQ((co_await ask({"If-Match", tag})).body, packed.body);
+    const Got head_of_packed = co_await ask({"X-None", "1"}, "HEAD");
+    EXPECT_EQ(head_of_packed["Content-Encoding"], "gzip");
+    EXPECT_EQ(head_of_packed["Content-Length"], std::to_string(packed.body.size()));
+    EXPECT_EQ(packings(), 1U);
   });
 }
 

@@ -201,6 +201,9 @@ inline constexpr Limit http2_control_rate{
     "HTTP/2 frames that carry nothing: settings, pings, priorities, windows, empty data"};
 inline constexpr Limit http_packed_max{"http_packed_max", 67'108'864, "bytes", AtLimit::drop,
                                        "answers of one StaticFiles kept packed"};
+inline constexpr Limit http_packing_max{
+    "http_packing_max", 33'554'432, "bytes", AtLimit::copy,
+    "files one StaticFiles packs at once: the next are sent as they are"};
 inline constexpr Limit http_client_connections_max{
     "http_client_connections_max", 256, "connections", AtLimit::wait, "connections of one client"};
 inline constexpr Limit http_client_per_origin_max{"http_client_per_origin_max", 8, "connections",
@@ -230,6 +233,14 @@ inline constexpr Limit http_cookies_max{"http_cookies_max", 3'000, "cookies", At
 inline constexpr Limit http_cookies_per_domain_max{
     "http_cookies_per_domain_max", 180, "cookies", AtLimit::drop,
     "cookies a jar keeps for one domain: the one used longest ago goes"};
+inline constexpr Limit http_cookie_field_max{
+    "http_cookie_field_max", 8'192, "bytes", AtLimit::drop,
+    "the Cookie field a jar makes: cookies of shorter paths are left out"};
+inline constexpr Limit http_form_pairs_max{"http_form_pairs_max", 1'000, "pairs", AtLimit::reject,
+                                           "pairs of one urlencoded body"};
+inline constexpr Limit http_challenges_max{
+    "http_challenges_max", 16, "challenges", AtLimit::drop,
+    "ways to authenticate in one 401 that a client looks at"};
 inline constexpr Limit http_unpacked_max{"http_unpacked_max", 1'073'741'824, "bytes",
                                          AtLimit::reject,
                                          "what a client unpacks of one answer's body"};

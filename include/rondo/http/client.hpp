@@ -13,7 +13,7 @@
 // before its end closes its connection.
 // It refuses what would change how the message is framed: Content-Length, Transfer-Encoding,
 // Connection and Host are its own fields. URLs with user information are refused: use
-// basic_authorization().
+// ClientOptions::credentials or basic_authorization().
 // Lifetime: a Client outlives its requests and their Answers. Thread rule: one client per loop.
 #pragma once
 
@@ -51,6 +51,15 @@ struct Header {
 /// "Basic ..." for an Authorization or Proxy-Authorization field (RFC 7617).
 std::string basic_authorization(std::string_view user, std::string_view password);
 
+/// Who a client is to one server, told when it asks: by Digest (RFC 7616: MD5, SHA-256, SHA-512-256
+/// and their -sess, the strongest of those offered), over TLS also by Basic (RFC 7617) when the
+/// server offers nothing better. What a server wants is remembered for the requests behind.
+struct Credentials {
+  std::string origin;  ///< "https://api.example.org"; asserted to be http or https
+  std::string user;    ///< without a colon (asserted)
+  std::string password;
+};
+
 struct ClientOptions {
   /// Whom to believe; empty: a context of its own with the system's authorities.
   std::optional<tls::Context> tls = {};
@@ -87,6 +96,10 @@ struct ClientOptions {
   std::string proxy_authorization = {};
   /// Hosts that are asked directly: "example.org" with all below it, "*" everybody.
   std::vector<std::string> no_proxy = {};
+  /// For servers that answer 401. Nothing of one goes to another origin, and nothing at all for a
+  /// request that has an Authorization of its own, or for upgrade(). A 401 is the answer when the
+  /// credentials are wrong, and when the request cannot be repeated (body_source).
+  std::vector<Credentials> credentials = {};
   /// Cookies are kept in it and sent from it, as browsers do (http/cookies.hpp); null: not at all.
   /// A request with a Cookie of its own gets none. It outlives the client.
   CookieJar* cookies = nullptr;
@@ -200,7 +213,8 @@ struct ClientStatistics {
   std::uint64_t reused = 0;    ///< of them, on a connection of before
   std::uint64_t retries = 0;
   std::uint64_t redirects = 0;
-  std::uint64_t failed = 0;  ///< connections that failed, or answers that broke the protocol
+  std::uint64_t challenges = 0;  ///< answered, by sending the request again
+  std::uint64_t failed = 0;      ///< connections that failed, or answers that broke the protocol
 };
 
 class Client {

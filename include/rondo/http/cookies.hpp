@@ -42,9 +42,11 @@ class CookieJar {
  public:
   /// Takes a Set-Cookie field of an answer from `url`. One that a browser would refuse is dropped:
   /// for another host's domain or everybody's (a public suffix), Secure over http, a prefix's
-  /// promise that is not kept, one that would replace a secure one from an insecure page.
+  /// promise that is not kept (also of a value without a name), one of an insecure page that would
+  /// replace a secure one, or stand beside it on the same path, also in a domain above or below.
   void store(std::string_view url, std::string_view set_cookie);
-  /// The value of the Cookie field for a request to `url`; "" when there is none for it.
+  /// The value of the Cookie field for a request to `url`; "" when there is none for it. Those of
+  /// longer paths come first; what goes beyond limits::http_cookie_field_max is left out.
   std::string header_for(std::string_view url);
   std::size_t size() const noexcept;
   void clear() noexcept;

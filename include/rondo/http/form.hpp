@@ -47,7 +47,7 @@ class Form {
 };
 
 /// Reads a urlencoded body. As Request::read_all, and bad_message when the Content-Type is another
-/// or a pair does not decode.
+/// or a pair does not decode, too_large beyond limits::http_form_pairs_max pairs.
 Task<Result<Form>> read_form(Request& request);
 
 /// The parts of a multipart body, one after the other.

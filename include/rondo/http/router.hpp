@@ -96,29 +96,41 @@ using Filter = MoveFn<bool(Request&, Response&)>;
 
 class Router;
 
+namespace detail {
+/// The verbs of what has on(): each adds a route and returns what it was called on.
+struct Verbs {
+  template <class Self>
+  auto& get(this Self&& self, std::string_view pattern, Handler handler) {
+    return self.on(Method::get, pattern, std::move(handler));
+  }
+  template <class Self>
+  auto& post(this Self&& self, std::string_view pattern, Handler handler) {
+    return self.on(Method::post, pattern, std::move(handler));
+  }
+  template <class Self>
+  auto& put(this Self&& self, std::string_view pattern, Handler handler) {
+    return self.on(Method::put, pattern, std::move(handler));
+  }
+  template <class Self>
+  auto& patch(this Self&& self, std::string_view pattern, Handler handler) {
+    return self.on(Method::patch, pattern, std::move(handler));
+  }
+  template <class Self>
+  auto& del(this Self&& self, std::string_view pattern, Handler handler) {
+    return self.on(Method::delete_, pattern, std::move(handler));
+  }
+};
+}  // namespace detail
+
 /// A part of a router: routes below a prefix with middleware of their own, inside of that of the
 /// group around. A handle: fill it before the router is moved into a server.
-class Group {
+class Group : public detail::Verbs {
  public:
   /// Puts middleware around every route that is added from now on, inside of what is there.
   Group& use(Middleware middleware);
-  /// As Router::on; the pattern is what follows the prefix, and may be "" for the prefix itself.
+  /// As Router::on, and get, post, put, patch, del; the pattern is what follows the prefix, and may
+  /// be "" for the prefix itself.
   Group& on(Method method, std::string_view pattern, Handler handler);
-  Group& get(std::string_view pattern, Handler handler) {
-    return on(Method::get, pattern, std::move(handler));
-  }
-  Group& post(std::string_view pattern, Handler handler) {
-    return on(Method::post, pattern, std::move(handler));
-  }
-  Group& put(std::string_view pattern, Handler handler) {
-    return on(Method::put, pattern, std::move(handler));
-  }
-  Group& patch(std::string_view pattern, Handler handler) {
-    return on(Method::patch, pattern, std::move(handler));
-  }
-  Group& del(std::string_view pattern, Handler handler) {
-    return on(Method::delete_, pattern, std::move(handler));
-  }
   /// A group inside of this one.
   Group group(std::string_view prefix);
 
@@ -131,7 +143,7 @@ class Group {
   detail::Layers* layers_;
 };
 
-class Router {
+class Router : public detail::Verbs {
  public:
   Router();
   Router(Router&&) noexcept;
@@ -139,23 +151,8 @@ class Router {
   ~Router();
 
   /// Adds a route. Twice the same method and pattern, or a pattern that does not begin with `/`,
-  /// is an assertion.
+  /// is an assertion. get, post, put, patch and del are on() of these methods.
   Router& on(Method method, std::string_view pattern, Handler handler);
-  Router& get(std::string_view pattern, Handler handler) {
-    return on(Method::get, pattern, std::move(handler));
-  }
-  Router& post(std::string_view pattern, Handler handler) {
-    return on(Method::post, pattern, std::move(handler));
-  }
-  Router& put(std::string_view pattern, Handler handler) {
-    return on(Method::put, pattern, std::move(handler));
-  }
-  Router& patch(std::string_view pattern, Handler handler) {
-    return on(Method::patch, pattern, std::move(handler));
-  }
-  Router& del(std::string_view pattern, Handler handler) {
-    return on(Method::delete_, pattern, std::move(handler));
-  }
   /// Answers every path that no route has, in place of 404.
   Router& otherwise(Handler handler);
   /// Puts middleware around every route that is added from now on, and around what answers paths

@@ -15,6 +15,7 @@
 // Lifetime: outlives its requests. Thread rule: the loop's thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -38,12 +39,21 @@ struct StaticFilesOptions {
                                           ///< that have their routes in the browser
   bool precompressed = true;
   /// Text that nobody has packed beside is packed (br, zstd or gzip, as the client takes it) when
-  /// it is asked for first, on a thread of run_cpu, and kept (limits::http_packed_max in all).
+  /// it is asked for first, on a thread of run_cpu, and kept (limits::http_packed_max in all). All
+  /// who ask meanwhile wait for it; beyond limits::http_packing_max, and for a HEAD, a file that
+  /// was not packed before answers as it is.
   bool compress = false;
   std::string append_html = {};           ///< put behind every page: a script, say
   bool hidden = false;                    ///< also names that begin with a dot
   /// Answers for a folder without an index; the path ends in "/".
   MoveFn<Task<>(Request&, Response&, std::string path)> listing = {};
+};
+
+/// Of what was packed by us; plain numbers, copied. The last only grows.
+struct StaticFilesStatistics {
+  std::size_t known = 0;       ///< files that are kept packed, or known not to get smaller
+  std::size_t kept_bytes = 0;  ///< of them, with what stands around them
+  std::uint64_t packings = 0;  ///< times a file was read and packed
 };
 
 class StaticFiles {
@@ -60,6 +70,7 @@ class StaticFiles {
   ///   answers. **Cancel** closes the connection. **Lifetime** request and answer outlive it.
   /// - **Concurrency** any number. **Thread** the loop's.
   Task<> serve(Request& request, Response& response, std::string_view path);
+  StaticFilesStatistics statistics() const noexcept;
 
  private:
   struct State;

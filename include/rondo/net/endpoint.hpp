@@ -45,6 +45,9 @@ class Endpoint {
   std::string to_string() const;
   /// The address without the port.
   std::string host() const;
+  /// The address in network order: 4 bytes of IPv4, also when it is mapped into IPv6
+  /// (::ffff:0:0/96, RFC 4291, section 2.5.5.2), else 16; empty for a Unix socket.
+  std::string ip_bytes() const;
 
   const io::Address& address() const noexcept { return address_; }
 

@@ -47,6 +47,62 @@ TEST(CookieJar, refusesWhatAForeignServerMayNotSet) {
   EXPECT_EQ(sent("https://a.org/", "__host-c=1; Path=/", "https://a.org/x"), "");
 }
 
+TEST(CookieJar, refusesAValueWithoutANameThatLooksLikeAPrefix) {
+  EXPECT_EQ(sent("https://a.org/", "=value; Secure", "https://a.org/"), "value");
+  for (const char* field : {"=__Host-a=1; Secure; Path=/", "__Host-a; Secure; Path=/",
+                            "=__secure-a=1; Secure; Path=/", "=__SECURE-a; Secure; Path=/"})
+    EXPECT_EQ(sent("https://a.org/", field, "https://a.org/"), "") << field;
+}
+
+/// What https://b.a.org/x/y is sent when an insecure page has set s behind a secure one.
+std::string beside(std::string_view secure_from, std::string_view secure,
+                   std::string_view insecure_from, std::string_view insecure) {
+  std::string header;
+  SimLoop().run([&]() -> Task<> {
+    CookieJar jar;
+    jar.store(secure_from, secure);
+    jar.store(insecure_from, insecure);
+    header = jar.header_for("https://b.a.org/x/y");
+    co_return;
+  });
+  return header;
+}
+
+TEST(CookieJar, leavesSecureCookiesAloneInEveryDomainThatMeetsTheirs) {
+  const char* host = "https://b.a.org/";
+  const char* plain = "http://b.a.org/";
+  EXPECT_EQ(beside(host, "s=1; Secure; Path=/", plain, "s=evil; Path=/; Domain=a.org"), "s=1")
+      << "from a domain above";
+  EXPECT_EQ(beside(host, "s=1; Secure; Path=/; Domain=a.org", plain, "s=evil; Path=/x"), "s=1")
+      << "from a host below, on a longer path";
+  EXPECT_EQ(beside(host, "s=1; Secure; Path=/x", plain, "s=other; Path=/"), "s=1; s=other")
+      << "a path that does not match stands beside it (section 5.7)";
+  EXPECT_EQ(beside("https://c.a.org/", "s=1; Secure; Path=/", plain, "s=own; Path=/"), "s=own")
+      << "a sister's cookie is another";
+  EXPECT_EQ(beside(host, "s=1; Path=/", plain, "s=2; Path=/; Domain=a.org"), "s=1; s=2");
+  EXPECT_EQ(beside(host, "s=1; Secure; Path=/", host, "s=2; Path=/; Domain=a.org"), "s=1; s=2");
+}
+
+TEST(CookieJar, sendsOnlyAsMuchAsAServerTakes) {
+  SimLoop().run([]() -> Task<> {
+    CookieJar jar;
+    const std::string value(2'000, 'v');
+    for (const char* name : {"a", "b", "c"}) jar.store("http://a.org/", name + ("=" + value));
+    jar.store("http://a.org/x/", "deep=1; Path=/x");
+    const std::string all = "deep=1; a=" + value + "; b=" + value + "; c=" + value;
+    EXPECT_EQ(jar.header_for("http://a.org/x"), all);
+    jar.store("http://a.org/", "d=" + value);
+    jar.store("http://a.org/", "e=1");
+    const std::string sent = jar.header_for("http://a.org/x");
+    EXPECT_LE(sent.size(), limits::http_cookie_field_max.value);
+    EXPECT_EQ(sent, all + "; d=" + value + "; e=1") << "8,035 bytes";
+    jar.store("http://a.org/x/", "long=" + value + "; Path=/x");
+    EXPECT_EQ(jar.header_for("http://a.org/x"),
+              "deep=1; long=" + value + "; a=" + value + "; b=" + value + "; c=" + value);
+    co_return;
+  });
+}
+
 TEST(CookieJar, replacesOrdersExpiresAndForgets) {
   SimLoop().run([&]() -> Task<> {
     CookieJar jar;

@@ -41,6 +41,14 @@ TEST(Form, pairsAreDecoded) {
   EXPECT_TRUE(post(form_router(), "text/plain", "a=1").starts_with("HTTP/1.1 400 "));
 }
 
+TEST(Form, hasOnlySoManyPairs) {
+  const std::string type = "application/x-www-form-urlencoded";
+  std::string body = "a=1";
+  for (std::size_t i = 1; i < limits::http_form_pairs_max.value; ++i) body += "&b";
+  EXPECT_TRUE(post(form_router(), type, body).ends_with("1|-|1000"));
+  EXPECT_TRUE(post(form_router(), type, body + "&b").starts_with("HTTP/1.1 413 "));
+}
+
 http::Router multipart_router(std::size_t part_max = 1'000) {
   http::Router router;
   router.post("/", [=](http::Request& in, http::Response& out) -> Task<> {

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "hello.hpp"
 #include "http2_peer.hpp"
 #include "talk.hpp"
 
@@ -70,6 +71,19 @@ inline Outcome play2(Http2Script script) {
     EXPECT_EQ(outcome.statistics.idle, 0U);
   });
   return outcome;
+}
+
+/// Tells when a handler's frame has gone.
+struct Note {
+  bool& gone;
+  ~Note() { gone = true; }
+};
+
+/// Whether the streams first, first + 2, ... last have ended.
+inline bool ended(h2::Heard& heard, std::uint32_t first, std::uint32_t last) {
+  for (std::uint32_t id = first; id <= last; id += 2)
+    if (!heard[id].ended) return false;
+  return true;
 }
 
 }  // namespace rondo::testing

@@ -282,6 +282,31 @@ TEST(Filters, aRateLimitRefusesWhoAsksTooOften) {
   EXPECT_THAT(heard, HasSubstr("Retry-After: 10\r\n"));
 }
 
+TEST(Filters, aRateLimitKnowsClientsByTheirAddress) {
+  std::string statuses;
+  SimLoop().run([&]() -> Task<> {
+    http::Router router;
+    router.filter(http::rate_limit({.requests = 1, .per = 10s, .burst = 1}));
+    router.get("/", [](Request&, Response& out) { out.send("x"); });
+    http::Server server(std::move(router));
+    for (const char* peer :
+         {"1.2.3.4:1", "[::ffff:1.2.3.4]:2", "[::1]:3", "[::ffff:5.6.7.8]:4", "[2001:db8:0:1::5]:5",
+          "[2001:db8:0:1:ffff::6]:6", "[2001:db8:0:2::5]:7", "[2001:db8::5]:8",
+          "[2001:DB8:0:0:7::]:9", "[::2]:10", "unix:", "unix:"}) {
+      MemoryPair pair;
+      co_await with_scope([&](Scope& scope) -> Task<> {
+        scope.start([&]() -> Task<> { co_await server.serve(pair.first(), {.address = peer}); });
+        (void)co_await pair.second().write_all(
+            "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        std::string heard;
+        (void)co_await hear_all(pair.second(), heard);
+        statuses += heard.substr(9, 3) + " ";
+      });
+    }
+  });
+  EXPECT_EQ(statuses, "200 429 200 200 200 429 200 200 429 429 200 429 ");
+}
+
 TEST(TraceContext, isReadAsTheStandardSays) {
   using proto::parse_traceparent;
   const std::string good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include "hello.hpp"
 #include "rondo/core/when.hpp"
 #include "rondo/http/sse.hpp"
 #include "talk.hpp"
@@ -11,32 +12,6 @@ namespace {
 using namespace rondo::literals;
 using http::Request;
 using http::Response;
-
-http::Router hello() {
-  http::Router router;
-  router.get("/", [](Request&, Response& out) { out.content_type("text/plain").send("Hello"); });
-  router.post("/echo", [](Request& in, Response& out) -> Task<> {
-    auto body = co_await in.read_all();
-    if (!body) co_return out.send_error(http::status_of(body.error()));
-    out.send(*body);
-  });
-  router.get("/slow", [](Request&, Response& out) -> Task<> {
-    co_await sleep_for(3s);
-    out.send("late");
-  });
-  router.post("/ignore", [](Request&, Response& out) { out.send("ignored"); });
-  router.get("/stream", [](Request&, Response& out) -> Task<> {
-    for (std::string_view piece : {"one", "two"}) {
-      if (!co_await out.write(piece)) co_return;
-      co_await sleep_for(1ms);
-    }
-  });
-  router.get("/throws", [](Request&, Response&) -> Task<> {
-    co_await sleep_for(1ms);
-    throw std::runtime_error("told in a test");
-  });
-  return router;
-}
 
 constexpr std::string_view k_get = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -150,15 +125,15 @@ TEST(HttpServer, answersHeadWithoutABody) {
 }
 
 TEST(HttpServer, streamsInChunksAndHeadOfAStreamHasNone) {
-  const Outcome outcome = ask(hello(), "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+  const Outcome outcome = ask(hello(), "GET /two-pieces HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_TRUE(outcome.heard.ends_with("\r\n\r\n3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n"));
   EXPECT_EQ(count(outcome.heard, "Transfer-Encoding: chunked"), 1);
-  const Outcome head = ask(hello(), "HEAD /stream HTTP/1.1\r\nHost: a\r\n\r\n");
+  const Outcome head = ask(hello(), "HEAD /two-pieces HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_TRUE(head.heard.ends_with("Transfer-Encoding: chunked\r\n\r\n"));
 }
 
 TEST(HttpServer, streamsToHttp10UntilTheEndOfTheConnection) {
-  const Outcome outcome = ask(hello(), "GET /stream HTTP/1.0\r\n\r\n");
+  const Outcome outcome = ask(hello(), "GET /two-pieces HTTP/1.0\r\n\r\n");
   EXPECT_TRUE(outcome.heard.ends_with("\r\n\r\nonetwo"));
   EXPECT_EQ(count(outcome.heard, "chunked"), 0);
   EXPECT_EQ(count(outcome.heard, "Connection: close"), 1);
@@ -211,7 +186,7 @@ TEST(HttpServer, sendsLargeBodiesWhole) {
 
 TEST(HttpServer, aHandlerThatThrowsIs500AndTheConnectionCloses) {
   const Outcome outcome =
-      ask(hello(), "GET /throws HTTP/1.1\r\nHost: a\r\n\r\n" + std::string(k_get));
+      ask(hello(), "GET /throws-later HTTP/1.1\r\nHost: a\r\n\r\n" + std::string(k_get));
   EXPECT_TRUE(outcome.heard.starts_with("HTTP/1.1 500 Internal Server Error\r\n"));
   EXPECT_EQ(count(outcome.heard, "HTTP/1.1 "), 1);
   EXPECT_EQ(outcome.statistics.handler_errors, 1U);
@@ -422,7 +397,7 @@ TEST(HttpServer, cancellingServeEndsTheHandlerFirst) {
 TEST(HttpServer, cancelledAtAnyMomentLeavesNothingBehind) {
   const std::string all = std::string(k_get) +
                           "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 6000\r\n\r\n" +
-                          std::string(6'000, 'e') + "GET /stream HTTP/1.1\r\nHost: a\r\n\r\n" +
+                          std::string(6'000, 'e') + "GET /two-pieces HTTP/1.1\r\nHost: a\r\n\r\n" +
                           "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + "nonsense\r\n\r\n";
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     const long frames = rondo::detail::FramePool::live;

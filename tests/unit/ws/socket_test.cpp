@@ -558,5 +558,34 @@ TEST(WsSocket, aPeerThatTakesNothingIsCutOff) {
   EXPECT_LE(took, 61s);
 }
 
+TEST(WsSending, nothingFollowsACloseThatCameWhileAMessageWasDeflated) {
+  Errc sent = Errc{0};
+  http::Router router;
+  router.get("/ws", [&](http::Request& in, http::Response& out) -> Task<> {
+    auto socket = (co_await ws::accept(in, out, {.deflate = true})).or_throw();
+    const std::string large(100'000, 'x');  // It is deflated on a thread.
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      scope.start([&]() -> Task<> {
+        if (auto done = co_await socket.send_text(large); !done) sent = done.error().code();
+      });
+      scope.start([&]() -> Task<> {
+        socket.start_close(ws::CloseCode::normal);
+        co_return;
+      });
+      co_return;
+    });
+    (void)co_await socket.receive();
+  });
+  const Outcome outcome =
+      ask(std::move(router),
+          handshake("Sec-WebSocket-Extensions: permessage-deflate\r\n") + closing(1000));
+  EXPECT_EQ(sent, Errc::closed);
+  const std::size_t end = outcome.heard.find("\r\n\r\n");
+  ASSERT_NE(end, std::string::npos);
+  const std::string frames = outcome.heard.substr(end + 4);
+  EXPECT_NE(outcome.heard.find("permessage-deflate"), std::string::npos);
+  EXPECT_EQ(frames, "\x88\x02\x03\xe8") << "a Close, and nothing behind it";
+}
+
 }  // namespace
 }  // namespace rondo::testing
