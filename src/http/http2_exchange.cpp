@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <charconv>
 
 #include "http/http2_connection.hpp"
@@ -7,6 +8,26 @@
 #include "rondo/core/sleep.hpp"
 
 namespace rondo::http::detail {
+
+namespace {
+
+/// Fields of a connection of HTTP/1.1, which a peer takes for a broken head (RFC 9113, section
+/// 8.2.2). Handlers may set those of them that the server does not refuse as its own.
+bool is_of_http1(std::string_view name) noexcept {
+  constexpr std::string_view k_names[] = {"connection", "keep-alive", "proxy-connection",
+                                          "transfer-encoding", "upgrade"};
+  return std::ranges::any_of(k_names,
+                             [&](std::string_view each) { return proto::iequals(each, name); });
+}
+
+/// A value with a space at an end is one, too (section 8.2.1).
+std::string_view trimmed(std::string_view value) noexcept {
+  while (value.starts_with(' ') || value.starts_with('\t')) value.remove_prefix(1);
+  while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
+  return value;
+}
+
+}  // namespace
 
 void Http2Exchange::open(Http2Connection& at) noexcept {
   http2 = &at;
@@ -34,6 +55,8 @@ void Http2Exchange::clear() noexcept {
 // --- The request's body -----------------------------------------------------------------------
 
 void Http2Exchange::use_up(std::size_t bytes) noexcept {
+  // What was lent may have been given back already: by a read_all() that was cancelled.
+  bytes = std::min(bytes, unused);
   if (bytes == 0) return;
   unused -= bytes;
   http2->session().consumed(*this, bytes);
@@ -128,7 +151,8 @@ void Http2Exchange::put_head(std::uint64_t length, bool with_length, bool has_bo
   list.clear();
   const auto add_line = [&list](std::string_view line) {
     const std::size_t colon = line.find(':');
-    list.push_back({line.substr(0, colon), line.substr(colon + 2)});
+    const std::string_view name = line.substr(0, colon);
+    if (!is_of_http1(name)) list.push_back({name, trimmed(line.substr(colon + 2))});
   };
   const std::string_view date = connection->server().date.get();
   add_line(date.substr(0, date.size() - 2));

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// Http2Carrier: one request and its answer on a stream.
+#include <algorithm>
+#include <utility>
+
+#include "http/client_http2.hpp"
+#include "rondo/core/cancel.hpp"
+
+namespace rondo::http::detail {
+
+namespace {
+
+/// Fields that have no place in HTTP/2 (RFC 9113, section 8.2.2), and those that only prove a
+/// handshake of HTTP/1.1.
+bool is_dropped(const Header& field) noexcept {
+  constexpr std::string_view k_none[] = {"proxy-connection", "sec-websocket-key", "host"};
+  const bool other_te = proto::iequals(field.name, "te") && !proto::iequals(field.value, "trailers");
+  return other_te || std::ranges::any_of(k_none, [&](std::string_view name) {
+           return proto::iequals(name, field.name);
+         });
+}
+
+std::string_view trimmed(std::string_view value) noexcept {
+  while (value.starts_with(' ') || value.starts_with('\t')) value.remove_prefix(1);
+  while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
+  return value;
+}
+
+/// How long the head may still take. While the request is being sent, as long as some of it was
+/// taken in between; from its end on, once.
+class HeadClock {
+ public:
+  HeadClock(ClientStream& stream, Duration patience)
+      : stream_(stream), patience_(patience), due_(deadline_after(now(), patience)) {}
+  Duration left() {
+    if (ended_) return due_ - now();
+    ended_ = stream_.request_ended();
+    const bool moved = std::exchange(taken_, stream_.taken()) != stream_.taken();
+    // A source may take its time.
+    if (ended_ || moved || stream_.producing) due_ = deadline_after(now(), patience_);
+    return due_ - now();
+  }
+  bool ended() const noexcept { return ended_; }
+
+ private:
+  ClientStream& stream_;
+  Duration patience_;
+  TimePoint due_;
+  std::uint64_t taken_ = 0;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+Http2Carrier::Http2Carrier(ClientExchange& exchange, std::shared_ptr<ClientHttp2> on)
+    : ex(exchange), connection(std::move(on)) {
+  connection->reserve();
+}
+
+Http2Carrier::~Http2Carrier() {
+  if (stream) stream->abandon();
+  if (reserved) connection->unreserve();
+}
+
+/// False: it has to be another connection.
+bool Http2Carrier::begin(const Outgoing& out) {
+  const ClientRequest& request = out.sending->request;
+  const Target& target = ex.target;
+  const bool extended = !ex.upgrade.empty();
+  const std::string length = std::to_string(out.length.value_or(0));
+  std::vector<proto::Field> fields = {
+      {":method", extended ? std::string_view("CONNECT") : std::string_view(request.method)},
+      {":scheme", target.secure ? "https" : "http"},
+      {":authority", target.authority},
+      {":path", target.path.empty() ? std::string_view("/") : std::string_view(target.path)}};
+  if (extended) fields.push_back({":protocol", ex.upgrade});
+  for (const Header& field : out.fields)
+    if (!is_dropped(field)) fields.push_back({field.name, trimmed(field.value)});
+  if (out.length && !extended) fields.push_back({"content-length", length});
+  stream = connection->open(fields, out.has_body || extended);
+  reserved = false;
+  connection->unreserve();
+  if (!stream) return false;
+  if (out.has_body && !extended) stream->begin_body(out);
+  return true;
+}
+
+Task<Result<>> Http2Carrier::exchange(const Outgoing& out) {
+  const TimePoint began = now();
+  if (!begin(out)) co_return Error(Errc::connection_reset, "http2", "the connection is leaving");
+  auto heard = co_await wait_head();
+  ex.timings.sent = ex.timings.queued + (now() - began);
+  if (!heard && heard.error() == Errc::timed_out && connection->heard_at() < began)
+    connection->leave();  // Nobody may be there any more.
+  if (!heard) co_return heard;
+  co_return check_head();
+}
+
+Task<Result<>> Http2Carrier::wait_head() {
+  HeadClock clock(*stream, ex.client.options.answer_timeout);
+  while (!stream->has_head) {
+    if (stream->failure) co_return *stream->failure;
+    stream->moved.reset();
+    const Duration left = clock.left();
+    auto in_time = co_await with_timeout(left, stream->moved.wait());
+    if (in_time || clock.left() > Duration::zero()) continue;
+    co_return ex.timed_out(clock.ended() ? "http answer" : "http request");
+  }
+  co_return Result<>();
+}
+
+Result<> Http2Carrier::check_head() {
+  if (stream->refusal() == 0) return {};
+  const bool large = stream->refusal() == 431;
+  return Error(large ? Errc::too_large : Errc::protocol_error, "http answer", stream->reason());
+}
+
+bool Http2Carrier::pull(Result<ByteView>& piece) {
+  ClientStream& at = *stream;
+  at.use_up(at.lent.size());
+  at.lent.clear();
+  piece = ByteView();
+  if (!at.arrived.empty()) {
+    std::swap(at.lent, at.arrived);
+    piece = as_bytes(at.lent);
+    return true;
+  }
+  if (at.answer_ended()) return true;
+  if (!at.failure) return false;
+  piece = *at.failure;
+  return true;
+}
+
+Task<Result<>> Http2Carrier::wait_more() {
+  stream->moved.reset();
+  co_await stream->moved.wait();
+  co_return Result<>();
+}
+
+ByteStream& Http2Carrier::upgraded() { std::abort(); }
+Loan Http2Carrier::take_rest(ByteView& rest) noexcept {
+  rest = {};
+  return {};
+}
+
+}  // namespace rondo::http::detail

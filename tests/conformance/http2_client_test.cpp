@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// The HTTP client over HTTP/2 on every driver, against our own server.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "certificates.hpp"
+#include "every_driver.hpp"
+#include "rondo/core/map_concurrent.hpp"
+#include "rondo/core/when.hpp"
+#include "rondo/http/client.hpp"
+#include "rondo/http/server.hpp"
+#include "rondo/net/tcp.hpp"
+#include "rondo/tls/stream.hpp"
+
+namespace rondo::testing {
+namespace {
+
+using http::Client;
+using http::ClientOptions;
+using http::ClientRequest;
+using http::Header;
+using http::Versions;
+using ::testing::HasSubstr;
+
+/// What the handlers have seen.
+struct Seen {
+  int at_once = 0;
+  int at_once_max = 0;
+  int cancelled = 0;
+};
+
+struct Count {
+  int& n;
+  ~Count() { ++n; }
+};
+
+http::Router pages(Seen& seen) {
+  http::Router router;
+  router.get("/", [](http::Request& in, http::Response& out) {
+    out.send(std::string(in.version()) + " " + std::string(in.header("User-Agent")));
+  });
+  router.post("/echo", [](http::Request& in, http::Response& out) -> Task<> {
+    in.set_body_max(100'000'000);
+    while (true) {
+      auto piece = co_await in.read();
+      if (!piece || piece->empty()) co_return;
+      if (!co_await out.write(*piece)) co_return;
+    }
+  });
+  router.get("/slow", [&seen](http::Request&, http::Response& out) -> Task<> {
+    seen.at_once_max = std::max(seen.at_once_max, ++seen.at_once);
+    co_await sleep_for(20ms);
+    --seen.at_once;
+    out.send("slow");
+  });
+  router.get("/never", [&seen](http::Request&, http::Response&) -> Task<> {
+    const Count count{seen.cancelled};
+    co_await sleep_for(1h);
+  });
+  router.get("/large", [](http::Request&, http::Response& out) -> Task<> {
+    const std::string piece(10'000, 'l');
+    for (int i = 0; i < 200; ++i)
+      if (!co_await out.write(piece)) co_return;
+  });
+  router.get("/empty", [](http::Request&, http::Response& out) { out.status(204).send(); });
+  return router;
+}
+
+class Http2Client : public EveryDriver {
+ protected:
+  using Body = std::function<Task<>(std::string url)>;
+  /// Runs `body("http://127.0.0.1:PORT")` beside our server.
+  void beside_server(Body body, http::ServerOptions options = {}) {
+    run([&]() -> Task<> {
+      http::Server server(pages(seen_), options);
+      auto listener = tcp::listen({.address = "127.0.0.1:0"}).or_throw();
+      co_await with_scope([&](Scope& scope) -> Task<> {
+        scope.start([&]() -> Task<> { (void)co_await server.run(listener); });
+        co_await body("http://127.0.0.1:" + std::to_string(listener.port()));
+        scope.cancel();
+      });
+      statistics_ = server.statistics();
+    });
+  }
+
+  Seen seen_;
+  http::ServerStatistics statistics_;
+};
+
+Task<std::string> text_of(Client& client, std::string url) {
+  auto answer = co_await client.get(std::move(url));
+  if (!answer) co_return "error: " + answer.error().message();
+  auto body = co_await answer->read_all();
+  co_return body ? *body : "error: " + body.error().message();
+}
+
+TEST_P(Http2Client, speaks_by_prior_knowledge_and_keeps_its_connection) {
+  beside_server([](std::string url) -> Task<> {
+    Client client({.versions = Versions::http2, .user_agent = "test"});
+    for (int i = 0; i < 3; ++i) {
+      auto answer = (co_await client.get(url)).or_throw();
+      EXPECT_EQ(answer.status(), 200);
+      EXPECT_EQ(answer.version(), "HTTP/2");
+      EXPECT_EQ(answer.header("Content-Length"), "11");
+      EXPECT_EQ((co_await answer.read_all()).or_throw(), "HTTP/2 test");
+      EXPECT_EQ(answer.timings().reused, i > 0);
+    }
+    EXPECT_EQ((co_await client.get(url + "/empty")).or_throw().status(), 204);
+    EXPECT_EQ((co_await client.get(url + "/none")).or_throw().status(), 404);
+    const auto statistics = client.statistics();
+    EXPECT_EQ(statistics.opened, 1u);
+    EXPECT_EQ(statistics.http2, 1u);
+    EXPECT_EQ(statistics.failed, 0u);
+    EXPECT_EQ(statistics.connections, 1u);
+  });
+  EXPECT_EQ(statistics_.http2, 1u);
+}
+
+TEST_P(Http2Client, many_requests_share_one_connection_and_wait_for_room) {
+  beside_server(
+      [&](std::string url) -> Task<> {
+        Client client({.versions = Versions::http2, .per_origin_max = 1});
+        std::vector<int> numbers(50);
+        const auto all = co_await map_concurrent(numbers, 50, [&](int) -> Task<std::string> {
+          co_return co_await text_of(client, url + "/slow");
+        });
+        for (const std::string& each : all) EXPECT_EQ(each, "slow");
+        EXPECT_EQ(client.statistics().opened, 1u);
+      },
+      {.streams_max = 7});
+  EXPECT_LE(seen_.at_once_max, 7);
+  EXPECT_GT(seen_.at_once_max, 1);
+}
+
+TEST_P(Http2Client, more_connections_are_opened_when_one_is_full) {
+  beside_server(
+      [&](std::string url) -> Task<> {
+        Client client({.versions = Versions::http2, .per_origin_max = 3});
+        EXPECT_EQ(co_await text_of(client, url + "/slow"), "slow");  // The settings are known.
+        std::vector<int> numbers(12);
+        const auto all = co_await map_concurrent(numbers, 12, [&](int) -> Task<std::string> {
+          co_return co_await text_of(client, url + "/slow");
+        });
+        for (const std::string& each : all) EXPECT_EQ(each, "slow");
+        EXPECT_EQ(client.statistics().opened, 3u);
+      },
+      {.streams_max = 2});
+}
+
+TEST_P(Http2Client, requests_beyond_the_bound_of_waiting_are_refused) {
+  beside_server(
+      [&](std::string url) -> Task<> {
+        for (const Versions versions : {Versions::http2, Versions::http1}) {
+          Client client({.versions = versions, .per_origin_max = 1, .waiting_max = 3});
+          EXPECT_EQ(co_await text_of(client, url + "/"), "HTTP/" +
+                    std::string(versions == Versions::http2 ? "2" : "1.1") + " rondo");
+          int refused = 0;
+          std::vector<int> numbers(8);
+          (void)co_await map_concurrent(numbers, 8, [&](int) -> Task<int> {
+            auto answer = co_await client.get(url + "/slow");
+            if (!answer && answer.error() == Errc::would_exceed) ++refused;
+            co_return 0;
+          });
+          EXPECT_EQ(refused, 4);
+        }
+      },
+      {.streams_max = 1});
+}
+
+TEST_P(Http2Client, bodies_flow_both_ways_at_once_beyond_every_window) {
+  beside_server([](std::string url) -> Task<> {
+    Client client({.versions = Versions::http2});
+    const std::string whole(3'000'000, 'w');
+    auto answer = (co_await client.send({.method = "POST", .url = url + "/echo", .body = whole}));
+    EXPECT_EQ((co_await answer->read_all()).or_throw(), whole);
+    // The server takes no more than its answer is read: the source waits meanwhile.
+    std::size_t made = 0;
+    ClientRequest request{.method = "POST", .url = url + "/echo"};
+    request.body_source = [&]() -> Task<Result<std::string>> {
+      if (made == 5'000'000) co_return std::string();
+      made += 50'000;
+      co_return std::string(50'000, 's');
+    };
+    auto streamed = (co_await client.send(std::move(request))).or_throw();
+    for (int i = 0; i < 20; ++i) co_await sleep_for(1ms);
+    EXPECT_LT(made, 3'000'000u) << "back-pressure";
+    std::size_t read = 0;
+    while (true) {
+      auto piece = (co_await streamed.read()).or_throw();
+      if (piece.empty()) break;
+      read += piece.size();
+    }
+    EXPECT_EQ(read, 5'000'000u);
+    EXPECT_EQ(client.statistics().opened, 1u);
+  });
+}
+
+TEST_P(Http2Client, an_answer_that_is_not_read_stops_only_itself) {
+  beside_server([](std::string url) -> Task<> {
+    Client client({.versions = Versions::http2});
+    auto large = (co_await client.get(url + "/large")).or_throw();
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(co_await text_of(client, url + "/slow"), "slow");
+    EXPECT_EQ((co_await large.read_all()).or_throw().size(), 2'000'000u);
+    EXPECT_EQ(client.statistics().opened, 1u);
+  });
+}
+
+TEST_P(Http2Client, a_request_that_is_given_up_resets_its_stream_and_no_other) {
+  beside_server([&](std::string url) -> Task<> {
+    Client client({.versions = Versions::http2});
+    EXPECT_EQ(co_await text_of(client, url + "/slow"), "slow");
+    co_await when_all(
+        [&]() -> Task<> {
+          auto gone = co_await with_timeout(10ms, client.get(url + "/never"));
+          EXPECT_EQ(gone.error(), Errc::timed_out);
+        }(),
+        [&]() -> Task<> { EXPECT_EQ(co_await text_of(client, url + "/slow"), "slow"); }());
+    {
+      auto dropped = (co_await client.get(url + "/large")).or_throw();
+      EXPECT_EQ(dropped.status(), 200);
+    }
+    EXPECT_EQ(co_await text_of(client, url + "/slow"), "slow");
+    EXPECT_EQ(seen_.cancelled, 1) << "the server was told";
+    EXPECT_EQ(client.statistics().opened, 1u);
+    EXPECT_EQ(client.statistics().failed, 0u);
+  });
+}
+
+TEST_P(Http2Client, each_phase_has_its_time_out) {
+  beside_server([&](std::string url) -> Task<> {
+    Client client({.versions = Versions::http2, .retries_max = 0, .answer_timeout = 20ms});
+    auto none = co_await client.get(url + "/never");
+    EXPECT_EQ(none.error(), Errc::timed_out);
+    EXPECT_THAT(none.error().message(), HasSubstr("http answer"));
+    ClientRequest stuck{.method = "POST", .url = url + "/never", .body = std::string(1'000, 'x')};
+    EXPECT_EQ((co_await client.send(std::move(stuck))).error(), Errc::timed_out);
+  });
+}
+
+ON_EVERY_DRIVER(Http2Client);
+
+}  // namespace
+}  // namespace rondo::testing
