@@ -57,10 +57,11 @@ http::Router pages(Seen& seen) {
     --seen.at_once;
     out.send("slow");
   });
-  router.get("/never", [&seen](http::Request&, http::Response&) -> Task<> {
+  const auto never = [&seen](http::Request&, http::Response&) -> Task<> {
     const Count count{seen.cancelled};
     co_await sleep_for(1h);
-  });
+  };
+  router.get("/never", never).post("/never", never);
   router.get("/large", [](http::Request&, http::Response& out) -> Task<> {
     const std::string piece(10'000, 'l');
     for (int i = 0; i < 200; ++i)
@@ -236,8 +237,10 @@ TEST_P(Http2Client, each_phase_has_its_time_out) {
     auto none = co_await client.get(url + "/never");
     EXPECT_EQ(none.error(), Errc::timed_out);
     EXPECT_THAT(none.error().message(), HasSubstr("http answer"));
-    ClientRequest stuck{.method = "POST", .url = url + "/never", .body = std::string(1'000, 'x')};
-    EXPECT_EQ((co_await client.send(std::move(stuck))).error(), Errc::timed_out);
+    ClientRequest stuck{.method = "POST", .url = url + "/never", .body = std::string(900'000, 'x')};
+    auto untaken = co_await client.send(std::move(stuck));
+    EXPECT_EQ(untaken.error(), Errc::timed_out);
+    EXPECT_THAT(untaken.error().message(), HasSubstr("http request"));
   });
 }
 
