@@ -140,7 +140,9 @@ Task<Result<Owned<ClientExchange>>> ClientState::attempt(std::shared_ptr<Sending
     if (done) co_return std::move(exchange);
     const Fate fate = exchange->carrier->fate();
     const bool reused = exchange->timings.reused;
-    exchange->fail();
+    if (fate == Fate::unseen) exchange->carrier.reset();
+    else exchange->fail();
+    if (done.error() == Errc::not_supported) co_return done.error();
     // A connection that its server had given up: nobody has seen the request.
     const bool unheard = fate == Fate::unheard && reused && may_repeat(sending->request);
     how.unseen = fate == Fate::unseen && sending->is_whole();
@@ -252,19 +254,27 @@ Loan ClientUpgrade::take_rest(ByteView& rest) noexcept {
   return exchange_->carrier->take_rest(rest);
 }
 
-Task<Result<ClientUpgrade>> Client::upgrade(ClientRequest request, std::string protocol) {
+Task<Result<ClientUpgrade>> Client::upgrade(ClientRequest request, std::string protocol,
+                                            bool over_http2) {
   if (auto good = detail::check(request); !good) co_return good.error();
   auto target = detail::Target::of(state_->options, request.url);
   if (!target) co_return target.error();
   target->tunnel = true;  // A proxy that forwards requests need not know the protocol.
   const auto sending = std::make_shared<detail::Sending>(std::move(request));
-  detail::Attempt how{.upgrade = protocol, .http1_only = true};
+  detail::Attempt how{.upgrade = protocol, .http1_only = !over_http2};
   auto made = co_await state_->attempt(sending, *target, how);
+  const bool only_http2 = state_->options.versions == Versions::http2;
+  if (!made && made.error() == Errc::not_supported && !only_http2) {
+    how.http1_only = true;
+    made = co_await state_->attempt(sending, *target, how);
+  }
   if (!made) co_return made.error();
   detail::ClientExchange& exchange = **made;
-  if (exchange.head.status() != 101) {
+  const int status = exchange.head.status();
+  const bool agreed = exchange.head.major_version() == 2 ? status / 100 == 2 : status == 101;
+  if (!agreed || exchange.ended) {
     co_return Error(Errc::access_denied, "http upgrade",
-                    target->url + " answered " + std::to_string(exchange.head.status()));
+                    target->url + " answered " + std::to_string(status));
   }
   // It may live long: others have the place.
   exchange.place.reset();

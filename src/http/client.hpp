@@ -50,7 +50,8 @@ struct Target {
   bool tunnel = false;    ///< through a proxy by CONNECT also without TLS
   /// What may share a connection.
   std::string origin() const {
-    return (secure ? "https " : tunnel ? "tunnel " : "http ") + address + " " + proxy;
+    const bool apart = tunnel && !proxy.empty();
+    return (secure ? "https " : apart ? "tunnel " : "http ") + address + " " + proxy;
   }
   /// Requests go through the proxy in the clear, with the whole URL as their target.
   bool forwarded() const noexcept { return !proxy.empty() && !secure && !tunnel; }

@@ -153,6 +153,7 @@ void ClientHttp2::say_last() noexcept {
 void ClientHttp2::fail_all(const Error& why) noexcept {
   while (ClientStream* stream = open_.pop_front()) {
     stream->http2 = nullptr;
+    if (stream->tunnel) stream->tunnel->on_closed(why.code());
     stream->fail(why, stream->heard ? Fate::unknown : Fate::unheard);
     stream->self.reset();
   }
@@ -222,13 +223,21 @@ void ClientHttp2::on_interim(proto::Http2Stream& stream, int status) {
 void ClientHttp2::on_body(proto::Http2Stream& stream, ByteView piece) {
   ClientStream& to = of(stream);
   if (to.abandoned) return session_.discarded(piece.size());
+  if (to.tunnel) return to.tunnel->on_data(piece);
   to.unused += piece.size();
   to.arrived.append(as_text(piece));
   to.moved.set();
 }
 
-void ClientHttp2::on_end(proto::Http2Stream& stream) { of(stream).moved.set(); }
-void ClientHttp2::on_taken(proto::Http2Stream& stream) { of(stream).moved.set(); }
+void ClientHttp2::on_end(proto::Http2Stream& stream) {
+  if (of(stream).tunnel) of(stream).tunnel->on_end();
+  of(stream).moved.set();
+}
+
+void ClientHttp2::on_taken(proto::Http2Stream& stream) {
+  if (of(stream).tunnel) of(stream).tunnel->on_taken();
+  of(stream).moved.set();
+}
 
 void ClientHttp2::on_closed(proto::Http2Stream& closed, proto::Http2Code code) {
   ClientStream& stream = of(closed);
@@ -238,6 +247,8 @@ void ClientHttp2::on_closed(proto::Http2Stream& closed, proto::Http2Code code) {
   --streams_;
   session_.discarded(std::exchange(stream.unused, 0));
   const std::string name(name_of(code));
+  if (stream.tunnel)
+    stream.tunnel->on_closed(stream.answer_ended() ? Errc{0} : Errc::connection_reset);
   if (stream.answer_ended()) {
     stream.writing.cancel();
     stream.moved.set();
@@ -307,10 +318,19 @@ void ClientStream::abandon() noexcept {
   abandoned = true;
   writing.cancel();
   if (!http2) return;
+  if (tunnel) {
+    tunnel->shutdown_write();
+    http2->session().refuse_rest(*this);  // It ends behind what is still sent.
+    return http2->wake();
+  }
   http2->session().supply(*this, {}, false);  // What it was to send is going away.
   http2->session().discarded(std::exchange(unused, 0));
   http2->session().reset(*this, proto::Http2Code::cancel);
   http2->wake();
+}
+
+void ClientStream::begin_tunnel() {
+  tunnel = std::make_unique<Http2Tunnel>(*this, http2->session(), http2->wake_event());
 }
 
 void ClientStream::give(ByteView bytes, bool last) noexcept {

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "http/client.hpp"
+#include "http/http2_tunnel.hpp"
 #include "rondo/base/intrusive_list.hpp"
 #include "rondo/core/event.hpp"
 #include "rondo/core/from_callback.hpp"
@@ -34,7 +35,9 @@ struct ClientStream final : proto::Http2Stream, ListLink {
 
   /// Sends the body of the request, or begins to.
   void begin_body(const Outgoing& out);
-  /// Nobody wants the answer any more.
+  /// Whatever comes behind its answer's head belongs to another protocol.
+  void begin_tunnel();
+  /// Nobody wants the answer any more; a tunnel sends what it was given.
   void abandon() noexcept;
   void fail(Error why, Fate fate_of_it) noexcept;
   void use_up(std::size_t bytes) noexcept;
@@ -46,6 +49,7 @@ struct ClientStream final : proto::Http2Stream, ListLink {
   std::shared_ptr<ClientStream> self;  ///< then
   std::shared_ptr<Sending> sending;
   CallbackOperation writing;           ///< of a body that is made piece by piece
+  std::unique_ptr<Http2Tunnel> tunnel;
   Event moved;                         ///< anything has changed
   Event may_send_body;                 ///< the server has said 100
   std::string arrived;                 ///< of the answer's body, not read yet
@@ -85,6 +89,7 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, prot
   proto::Http2Session& session() noexcept { return session_; }
   const ClientOptions& options() const noexcept { return options_; }
   void wake() noexcept { wake_.set(); }
+  Event& wake_event() noexcept { return wake_; }
   /// Waits until the server's settings are known. False: the connection is gone.
   Task<bool> wait_settings();
 
@@ -149,8 +154,8 @@ struct Http2Carrier final : ClientCarrier {
   Task<Result<>> wait_more() override;
   Fate fate() const noexcept override { return stream ? stream->fate : Fate::unseen; }
   void end() noexcept override {}
-  ByteStream& upgraded() override;
-  Loan take_rest(ByteView& rest) noexcept override;
+  ByteStream& upgraded() override { return *stream->tunnel; }
+  Loan take_rest(ByteView& rest) noexcept override { return rest = {}, Loan(); }
 
   bool begin(const Outgoing& out);
   Task<Result<>> wait_head();

@@ -81,12 +81,19 @@ bool Http2Carrier::begin(const Outgoing& out) {
   reserved = false;
   connection->unreserve();
   if (!stream) return false;
-  if (out.has_body && !extended) stream->begin_body(out);
+  if (extended) stream->begin_tunnel();
+  else if (out.has_body) stream->begin_body(out);
   return true;
 }
 
 Task<Result<>> Http2Carrier::exchange(const Outgoing& out) {
   const TimePoint began = now();
+  if (!ex.upgrade.empty()) {
+    // What the server allows stands in its settings, which may not be there yet.
+    const bool known = co_await connection->wait_settings();
+    if (known && !connection->session().peer_allows_connect())
+      co_return Error(Errc::not_supported, "http2: the server has no extended CONNECT");
+  }
   if (!begin(out)) co_return Error(Errc::connection_reset, "http2", "the connection is leaving");
   auto heard = co_await wait_head();
   ex.timings.sent = ex.timings.queued + (now() - began);
@@ -135,12 +142,6 @@ Task<Result<>> Http2Carrier::wait_more() {
   stream->moved.reset();
   co_await stream->moved.wait();
   co_return Result<>();
-}
-
-ByteStream& Http2Carrier::upgraded() { std::abort(); }
-Loan Http2Carrier::take_rest(ByteView& rest) noexcept {
-  rest = {};
-  return {};
 }
 
 }  // namespace rondo::http::detail

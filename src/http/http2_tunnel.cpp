@@ -145,8 +145,10 @@ void Http2Tunnel::cancel_write(WriteWaiter& waiter) noexcept {
   // The peer would take whatever follows for the rest of it.
   if (waiter.started) {
     fail_writes(Errc::broken);
-    if (session_) session_->reset(stream_, proto::Http2Code::cancel);
-    wake_.set();
+    if (session_) {
+      session_->reset(stream_, proto::Http2Code::cancel);
+      wake_.set();
+    }
   }
   strike(waiter);
 }
@@ -174,6 +176,7 @@ void Http2Tunnel::fail_writes(Errc error) noexcept {
 
 void Http2Tunnel::on_closed(Errc error) noexcept {
   if (!session_) return;
+  session_->discarded(arrived_.size() - moved_);
   session_ = nullptr;
   // Both sides have ended, or nothing more can be sent.
   fail_writes(error == Errc{0} ? Errc::closed : error);

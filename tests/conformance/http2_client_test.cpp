@@ -15,6 +15,7 @@
 #include "rondo/http/server.hpp"
 #include "rondo/net/tcp.hpp"
 #include "rondo/tls/stream.hpp"
+#include "rondo/ws/socket.hpp"
 
 namespace rondo::testing {
 namespace {
@@ -66,6 +67,29 @@ http::Router pages(Seen& seen) {
     const std::string piece(10'000, 'l');
     for (int i = 0; i < 200; ++i)
       if (!co_await out.write(piece)) co_return;
+  });
+  router.post("/trailers", [](http::Request& in, http::Response& out) -> Task<> {
+    std::size_t size = 0;
+    while (true) {
+      auto piece = co_await in.read();
+      if (!piece || piece->empty()) break;
+      size += piece->size();
+    }
+    out.header("Trailer", "X-Size");
+    (void)co_await out.write("body");
+    out.trailer("X-Size", std::to_string(size)).trailer("x-checksum", "  of what came  ");
+    out.trailer("X-Came", in.trailers().get("X-Sum", "nothing"));
+    out.trailer("Content-Length", "5");
+  });
+  router.get("/bare", [](http::Request&, http::Response& out) {
+    out.header("Keep-Alive", "timeout=5").header("X-Space", " a b ").header("Upgrade", "h2c");
+    out.send("bare");
+  });
+  router.get("/ws", [](http::Request& in, http::Response& out) -> Task<> {
+    auto socket = co_await ws::accept(in, out, {.protocols = {"b"}});
+    if (!socket) co_return;
+    while (auto message = co_await socket->receive())
+      if (!co_await socket->send(*message)) break;
   });
   router.get("/empty", [](http::Request&, http::Response& out) { out.status(204).send(); });
   return router;
@@ -241,6 +265,80 @@ TEST_P(Http2Client, each_phase_has_its_time_out) {
     auto untaken = co_await client.send(std::move(stuck));
     EXPECT_EQ(untaken.error(), Errc::timed_out);
     EXPECT_THAT(untaken.error().message(), HasSubstr("http request"));
+  });
+}
+
+TEST_P(Http2Client, trailers_go_both_ways_over_either_version) {
+  beside_server([](std::string url) -> Task<> {
+    for (const Versions versions : {Versions::http2, Versions::http1}) {
+      Client client({.versions = versions});
+      for (const bool streamed : {false, true}) {
+        ClientRequest request{.method = "POST", .url = url + "/trailers"};
+        if (!streamed) request.body = std::string(200'000, 'x');
+        int left = 4;
+        if (streamed) {
+          request.body_source = [&]() -> Task<Result<std::string>> {
+            co_return left-- > 0 ? std::string(50'000, 'x') : std::string();
+          };
+        }
+        request.trailers = [] {
+          return std::vector<Header>{{"X-Sum", "42"}, {"Host", "evil"}, {"X-Bad", "a\nb"}};
+        };
+        auto answer = (co_await client.send(std::move(request))).or_throw();
+        EXPECT_EQ(answer.trailers().field_count(), 0u) << "not before the end";
+        EXPECT_EQ((co_await answer.read_all()).or_throw(), "body");
+        EXPECT_EQ(answer.trailers().get("x-size"), "200000");
+        EXPECT_EQ(answer.trailers().get("X-Checksum"), "of what came");
+        EXPECT_EQ(answer.trailers().get("x-came"), "42");
+        EXPECT_EQ(answer.trailers().field_count(), 3u) << "none of framing";
+        EXPECT_FALSE(answer.head().has("x-size"));
+      }
+      EXPECT_EQ(client.statistics().opened, 1u);
+    }
+  });
+}
+
+TEST_P(Http2Client, fields_of_http1_do_not_break_an_answer) {
+  beside_server([](std::string url) -> Task<> {
+    Client client({.versions = Versions::http2});
+    auto answer = (co_await client.get(url + "/bare")).or_throw();
+    EXPECT_EQ(answer.header("X-Space"), "a b");
+    EXPECT_FALSE(answer.head().has("keep-alive"));
+    EXPECT_FALSE(answer.head().has("upgrade"));
+    EXPECT_EQ((co_await answer.read_all()).or_throw(), "bare");
+    ClientRequest spaced{.url = url, .headers = {{"User-Agent", " me "}, {"TE", "gzip"}}};
+    auto agent = (co_await client.send(std::move(spaced))).or_throw();
+    EXPECT_EQ((co_await agent.read_all()).or_throw(), "HTTP/2 me");
+  });
+}
+
+TEST_P(Http2Client, a_websocket_shares_the_connection) {
+  beside_server([](std::string url) -> Task<> {
+    Client client({.versions = Versions::http2, .per_origin_max = 1});
+    EXPECT_EQ(co_await text_of(client, url), "HTTP/2 rondo");
+    {
+      auto socket = (co_await ws::connect(client, url + "/ws",
+                                          {.protocols = {"a", "b"}, .http2 = true})).or_throw();
+      EXPECT_EQ(socket.protocol(), "b");
+      for (const std::size_t size : {0u, 1u, 126u, 4'096u, 70'000u, 900'000u}) {
+        const std::string text(size, 't');
+        co_await when_all(
+            [&]() -> Task<> { (co_await socket.send_text(text)).or_throw(); }(),
+            [&]() -> Task<> { EXPECT_EQ((co_await socket.receive()).or_throw().text(), text); }());
+      }
+      EXPECT_EQ(co_await text_of(client, url), "HTTP/2 rondo");
+      (co_await socket.close(ws::CloseCode::normal, "done")).or_throw();
+    }
+    {
+      auto left = (co_await ws::connect(client, url + "/ws", {.http2 = true})).or_throw();
+      (co_await left.send_text("x")).or_throw();
+    }
+    auto refused = co_await ws::connect(client, url + "/none", {.http2 = true});
+    EXPECT_THAT(refused.error().message(), HasSubstr("answered 404"));
+    auto other = co_await ws::connect(client, url + "/", {.http2 = true});
+    EXPECT_THAT(other.error().message(), HasSubstr("answered 501")) << "a handler that is none";
+    EXPECT_EQ(co_await text_of(client, url), "HTTP/2 rondo");
+    EXPECT_EQ(client.statistics().opened, 1u);
   });
 }
 

@@ -201,8 +201,9 @@ class [[nodiscard("read it: its end gives the connection back")]] Answer {
   detail::ClientExchange* exchange_;
 };
 
-/// A connection that has left HTTP for another protocol (RFC 9110, section 7.8). It is closed when
-/// it goes, and no longer counts among the client's.
+/// A connection that has left HTTP for another protocol (RFC 9110, section 7.8), or a stream of
+/// HTTP/2 that has (RFC 8441). It is closed when it goes; a connection no longer counts among the
+/// client's.
 class [[nodiscard("a connection that was upgraded and dropped is closed")]] ClientUpgrade {
  public:
   ClientUpgrade(ClientUpgrade&& other) noexcept
@@ -214,7 +215,7 @@ class [[nodiscard("a connection that was upgraded and dropped is closed")]] Clie
   ~ClientUpgrade();
 
   ByteStream& stream() noexcept;
-  /// Of the 101.
+  /// Of the 101, over HTTP/2 of the 200.
   const proto::ResponseHead& head() const noexcept;
   /// The other protocol's first bytes, when some came with the answer; the loan holds them.
   Loan take_rest(ByteView& rest) noexcept;
@@ -257,13 +258,16 @@ class Client {
   Task<Result<Answer>> send(ClientRequest request);
   Task<Result<Answer>> get(std::string url) { return send({.url = std::move(url)}); }
 
-  /// Asks a server to speak `protocol` ("websocket") on this connection from now on.
-  /// - **Completes** with its 101. **Returns** the connection. **Errors** those of send(); and
+  /// Asks a server to speak `protocol` ("websocket") on this connection from now on. With
+  /// `over_http2` on a stream, if the server speaks HTTP/2 and allows that (RFC 8441), else on a
+  /// connection of its own over HTTP/1.1.
+  /// - **Completes** with its 101, or 200. **Returns** the connection. **Errors** those of send(); and
   ///   access_denied when it answered with another status, which the error names. Nothing is
   ///   repeated or redirected. **Cancel** closes the connection.
   /// - **Lifetime** the client outlives the connection. **Concurrency** any number.
   /// - **Thread** the loop's.
-  Task<Result<ClientUpgrade>> upgrade(ClientRequest request, std::string protocol);
+  Task<Result<ClientUpgrade>> upgrade(ClientRequest request, std::string protocol,
+                                      bool over_http2 = false);
 
   ClientStatistics statistics() const noexcept;
 
