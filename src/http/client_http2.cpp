@@ -84,6 +84,7 @@ Task<> ClientHttp2::write_on(std::shared_ptr<ClientHttp2> self) {
     const bool any = at.session_.produce(at.out_, k_out_enough);
     at.look_idle();
     if (at.gone_) co_return;
+    if (!any && at.session_.is_over()) co_return at.end(at.reason_of_end());
     if (any) {
       at.writing_now_ = true;
       auto sent = co_await at.write_watch_.write(as_bytes(at.out_), at.options_.answer_timeout);
@@ -102,16 +103,17 @@ Task<> ClientHttp2::write_on(std::shared_ptr<ClientHttp2> self) {
 
 void ClientHttp2::take(ByteView input) {
   heard_at_ = now();
-  const bool open = session_.feed(input, heard_at_);
-  if (gone_) return;
-  if (!open || session_.is_over()) {
-    if (session_.is_flooded()) return end(protocol_error("a flood of frames without use"));
-    if (leaving_ && goaway_ != proto::Http2Code::no_error)
-      return end(protocol_error("GOAWAY: " + std::string(name_of(goaway_))));
-    return end(protocol_error("the server broke the rules of the protocol"));
-  }
+  ++pieces_heard_;
+  if (!session_.feed(input, heard_at_)) return end(reason_of_end());
   if (session_.has_output()) wake();
   look_idle();
+}
+
+/// Why the session reads no more.
+Error ClientHttp2::reason_of_end() const {
+  if (session_.is_flooded()) return protocol_error("a flood of frames without use");
+  if (leaving_) return protocol_error("GOAWAY: " + std::string(name_of(goaway_)));
+  return protocol_error("the server broke the rules of the protocol");
 }
 
 /// Behind the session's events: in them it must not be asked for output.

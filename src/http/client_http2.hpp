@@ -76,7 +76,8 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, prot
   bool is_idle() const noexcept { return streams_ == 0 && reserved_ == 0; }
   bool is_leaving() const noexcept { return leaving_; }
   TimePoint idle_since() const noexcept { return idle_since_; }
-  TimePoint heard_at() const noexcept { return heard_at_; }
+  /// Grows with everything that is heard.
+  std::uint64_t pieces_heard() const noexcept { return pieces_heard_; }
   void reserve() noexcept { ++reserved_; }
   void unreserve() noexcept;
   /// Begins a request; null: not on this connection.
@@ -110,6 +111,7 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, prot
   static Task<> read_on(std::shared_ptr<ClientHttp2> self);
   static Task<> write_on(std::shared_ptr<ClientHttp2> self);
   void take(ByteView input);
+  Error reason_of_end() const;
   void end(std::optional<Error> why) noexcept;
   void say_last() noexcept;
   void fail_all(const Error& why) noexcept;
@@ -135,6 +137,7 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, prot
   TimePoint idle_since_;
   TimePoint heard_at_;           // Anything.
   TimePoint pinged_at_{};
+  std::uint64_t pieces_heard_ = 0;
   std::size_t streams_ = 0;
   std::size_t reserved_ = 0;
   proto::Http2Code goaway_ = proto::Http2Code::no_error;

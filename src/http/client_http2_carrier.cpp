@@ -95,9 +95,10 @@ Task<Result<>> Http2Carrier::exchange(const Outgoing& out) {
       co_return Error(Errc::not_supported, "http2: the server has no extended CONNECT");
   }
   if (!begin(out)) co_return Error(Errc::connection_reset, "http2", "the connection is leaving");
+  const std::uint64_t heard_before = connection->pieces_heard();
   auto heard = co_await wait_head();
   ex.timings.sent = ex.timings.queued + (now() - began);
-  if (!heard && heard.error() == Errc::timed_out && connection->heard_at() < began)
+  if (!heard && heard.error() == Errc::timed_out && connection->pieces_heard() == heard_before)
     connection->leave();  // Nobody may be there any more.
   if (!heard) co_return heard;
   co_return check_head();
@@ -133,13 +134,15 @@ bool Http2Carrier::pull(Result<ByteView>& piece) {
     return true;
   }
   if (at.answer_ended()) return true;
-  if (!at.failure) return false;
-  piece = *at.failure;
-  return true;
+  if (at.failure) {
+    piece = *at.failure;
+    return true;
+  }
+  at.moved.reset();  // Here: until wait_more() is run something may have moved.
+  return false;
 }
 
 Task<Result<>> Http2Carrier::wait_more() {
-  stream->moved.reset();
   co_await stream->moved.wait();
   co_return Result<>();
 }

@@ -120,11 +120,8 @@ struct Http2Callbacks {
     return frame.hd.type == NGHTTP2_HEADERS && frame.headers.cat == NGHTTP2_HCAT_REQUEST;
   }
 
-  static int on_begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+  static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     State& at = state(user);
-    // We have said that we take no pushes, and the server has read that before any request.
-    if (frame->hd.type == NGHTTP2_PUSH_PROMISE)
-      return nghttp2_session_terminate_session(session, NGHTTP2_PROTOCOL_ERROR);
     if (is_request(*frame)) return guarded(at, [&] { return begin_request(at, *frame); });
     Http2Stream* stream = at.find(frame->hd.stream_id);
     if (!stream) return 0;
@@ -151,11 +148,15 @@ struct Http2Callbacks {
                        std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
                        std::uint8_t, void* user) {
     State& at = state(user);
-    if (frame->hd.type != NGHTTP2_HEADERS || !at.find(frame->hd.stream_id)) return 0;
+    const bool is_head = frame->hd.type == NGHTTP2_HEADERS;
+    const Http2Stream* stream = is_head ? at.find(frame->hd.stream_id) : nullptr;
+    if (!stream) return 0;
     return guarded(at, [&] {
-      if (at.head.field(view(name, name_size), view(value, value_size), at.limits)) return 0;
-      at.bomb = true;
-      return static_cast<int>(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE);
+      if (!at.head.field(view(name, name_size), view(value, value_size), at.limits))
+        at.bomb = true;
+      // Nobody is left who could be told why trailers are refused.
+      const bool refused = at.bomb || (stream->head_done_ && !at.head.is_good());
+      return refused ? static_cast<int>(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE) : 0;
     });
   }
 
@@ -212,9 +213,6 @@ struct Http2Callbacks {
     if (frame.hd.type == NGHTTP2_HEADERS) {
       const Verdict verdict = at.head.finish(ended, at.limits);
       if (!stream->head_done_) return take_head(session, at, *stream, ended, verdict);
-      if (!verdict.ok())
-        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream->id_,
-                                         NGHTTP2_ENHANCE_YOUR_CALM);
     }
     if (!ended) return 0;
     stream->heard_all_ = true;

@@ -27,6 +27,8 @@ class Http2Head {
   bool field(std::string_view name, std::string_view value, const Http2Limits& limits);
   /// The head is complete; `ended`: no body follows.
   Verdict finish(bool ended, const Http2Limits& limits);
+  /// No limit was exceeded so far.
+  bool is_good() const noexcept { return verdict_.ok(); }
   /// Of the answer at hand, from its pseudo-field on.
   int status() const noexcept { return status_; }
 

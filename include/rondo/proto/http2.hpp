@@ -13,7 +13,7 @@
 //   session.request(stream, fields, has_body);       // the rest is the same
 //
 // Back-pressure both ways: what a peer may send ahead grows only by consumed(), and produce()
-// takes of a stream what the peer's windows allow. Nobody pushes: a server that does is closed.
+// takes of a stream what the peer's windows allow. Pushes are refused.
 // No I/O and no clock: the time is handed in. A std::bad_alloc of an event comes out of feed().
 // Lifetime: the events outlive the session; a stream lives from begin() or request() to on_closed,
 // or longer than the session. Thread rule: one thread at a time.
