@@ -316,12 +316,48 @@ TEST(Http2Server, aBodyOverItsLimitIs413WhateverWasSaid) {
   EXPECT_EQ(outcome.statistics.requests, 3U);
 }
 
-TEST(Http2Server, trailersOfARequestAreReadAndDropped) {
-  play2({.router = hello(), .client = [](Http2Client& c) -> Task<> {
+TEST(Http2Server, trailersOfARequestAreKeptApartAndBounded) {
+  http::Router router;
+  router.post("/echo", [](Request& in, Response& out) -> Task<> {
+    auto body = co_await in.read_all();
+    if (!body) co_return;
+    EXPECT_FALSE(in.head().has("x-sum"));
+    out.send(std::string(*body) + std::string(in.trailers().get("X-Sum")));
+  });
+  play2({.router = std::move(router), .client = [](Http2Client& c) -> Task<> {
+    h2::Fields many;
+    for (int i = 0; i < 101; ++i) many.push_back({"x" + std::to_string(i), "1"});
     co_await c.say(h2::preface() + h2::headers(1, h2::head_of("POST", "/echo"), false) +
-                   h2::data(1, "ping") + h2::headers(1, {{"x-sum", "1"}}));
+                   h2::data(1, "ping") + h2::headers(1, {{"x-sum", "1"}}) +
+                   h2::headers(3, h2::head_of("POST", "/echo"), false) + h2::headers(3, many));
     co_await c.hear_answer(1);
-    EXPECT_EQ(c.heard[1].body, "ping");
+    EXPECT_EQ(c.heard[1].body, "ping1");
+    co_await c.hear_answer(3);
+    EXPECT_GE(c.heard[3].reset, 0);
+  }});
+}
+
+TEST(Http2Server, aReadAllThatWasCancelledGivesNothingBackTwice) {
+  http::Router router;
+  router.post("/", [](Request& in, Response& out) -> Task<> {
+    co_await sleep_for(1s);
+    EXPECT_EQ((co_await in.read()).or_throw().size(), 10'000U);
+    EXPECT_FALSE(co_await with_timeout(1s, in.read_all())) << "the body goes on";
+    std::size_t size = 10'000;
+    while (true) {
+      auto piece = co_await in.read();
+      if (!piece || piece->empty()) break;
+      size += piece->size();
+    }
+    out.send(std::to_string(size));
+  });
+  play2({.router = std::move(router), .client = [](Http2Client& c) -> Task<> {
+    co_await c.say(h2::preface() + h2::headers(1, h2::head_of("POST", "/"), false) +
+                   h2::data(1, std::string(10'000, 'b')));
+    co_await sleep_for(5s);
+    co_await c.say(h2::data(1, std::string(10'000, 'b'), true));
+    co_await c.hear_answer(1);
+    EXPECT_EQ(c.heard[1].body, "20000");
   }});
 }
 
