@@ -81,6 +81,7 @@ Result<> Http2Exchange::check_body() noexcept {
 }
 
 bool Http2Exchange::pull(Result<ByteView>& piece) {
+  collecting = false;  // A read_all() may have been cancelled: pieces wait for their reader again.
   use_up(lent.size());
   lent.clear();
   if (auto good = check_body(); !good) return piece = good.error(), true;
