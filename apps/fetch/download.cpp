@@ -131,6 +131,7 @@ Task<Result<>> Loader::download(Item& item) {
   if (!answer) co_return answer.error();
   item.began = sent_at;
   item.timings = answer->timings();
+  item.http2 = answer->version() == "HTTP/2";
   item.status = answer->status();
   item.final_url = answer->url();
   item.type = answer->header("Content-Type");

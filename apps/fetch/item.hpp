@@ -35,6 +35,7 @@ struct Item {
   Duration began = Duration::zero();
   Duration ended = Duration::zero();
   http::ClientTimings timings;
+  bool http2 = false;  ///< spoken by who answered
 
   std::string text;  ///< of a page or style sheet, until it is written
   Page page;
