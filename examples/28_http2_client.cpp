@@ -65,8 +65,8 @@ Task<> use(std::string origin) {
   http::Client client({.versions = http::Versions::http2});
   std::vector<std::string> urls;
   for (int i = 0; i < 40; ++i) urls.push_back(origin + "/part/" + std::to_string(i));
-  const std::vector<Part> parts = co_await map_concurrent(
-      urls, 40, [&](const std::string& url) { return load(client, url); });
+  const std::vector<Part> parts =
+      co_await map_concurrent(urls, 40, [&](const std::string& url) { return load(client, url); });
   int whole = 0;
   for (const Part& part : parts) whole += part.whole ? 1 : 0;
   std::printf("%zu parts, %d of them whole by their trailers\n", parts.size(), whole);

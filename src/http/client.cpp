@@ -140,8 +140,10 @@ Task<Result<Owned<ClientExchange>>> ClientState::attempt(std::shared_ptr<Sending
     if (done) co_return std::move(exchange);
     const Fate fate = exchange->carrier->fate();
     const bool reused = exchange->timings.reused;
-    if (fate == Fate::unseen) exchange->carrier.reset();
-    else exchange->fail();
+    if (fate == Fate::unseen)
+      exchange->carrier.reset();
+    else
+      exchange->fail();
     if (done.error() == Errc::not_supported) co_return done.error();
     // A connection that its server had given up: nobody has seen the request.
     const bool unheard = fate == Fate::unheard && reused && may_repeat(sending->request);

@@ -40,14 +40,14 @@ struct Target {
   static Result<Target> of(const ClientOptions& options, std::string_view url);
 
   std::string url;
-  std::string host;       ///< as in the URL; an IPv6 address with brackets
-  std::string authority;  ///< for Host: the port only when it is not the scheme's own
-  std::string address;    ///< "host:port", to be connected to
-  std::string path;       ///< with the query
-  std::string proxy;      ///< "host:port" of the proxy; empty: none
+  std::string host;                 ///< as in the URL; an IPv6 address with brackets
+  std::string authority;            ///< for Host: the port only when it is not the scheme's own
+  std::string address;              ///< "host:port", to be connected to
+  std::string path;                 ///< with the query
+  std::string proxy;                ///< "host:port" of the proxy; empty: none
   std::string proxy_authorization;  ///< what the proxy is shown; empty: nothing
   bool secure = false;
-  bool tunnel = false;    ///< through a proxy by CONNECT also without TLS
+  bool tunnel = false;  ///< through a proxy by CONNECT also without TLS
   /// What may share a connection.
   std::string origin() const {
     const bool apart = tunnel && !proxy.empty();
@@ -137,9 +137,9 @@ struct Origin {
   std::vector<std::shared_ptr<ClientHttp2>> http2;  ///< all that are open
   IntrusiveList<Waiting> waiting;
   std::size_t waiting_count = 0;
-  std::size_t users = 0;   ///< requests under way or waiting
-  bool http1 = false;      ///< its server has chosen it, or asked for it
-  bool opening = false;    ///< a connection that may become one of HTTP/2 is being made
+  std::size_t users = 0;  ///< requests under way or waiting
+  bool http1 = false;     ///< its server has chosen it, or asked for it
+  bool opening = false;   ///< a connection that may become one of HTTP/2 is being made
 };
 
 /// A connection that was just made.
@@ -154,7 +154,7 @@ struct ClientExchange;
 struct Attempt {
   std::string_view upgrade = {};  ///< the protocol asked for; empty: none
   bool http1_only = false;
-  bool unseen = false;            ///< out: it failed, and the server has not begun with it
+  bool unseen = false;  ///< out: it failed, and the server has not begun with it
 };
 
 struct ClientState {

@@ -37,9 +37,12 @@ bool takes_body(const ClientRequest& request) {
 }  // namespace
 
 bool may_be_trailer(const Header& field) noexcept {
-  constexpr std::string_view k_framing[] = {
-      "connection", "content-length",    "expect",  "host",             "keep-alive", "te",
-      "trailer",    "transfer-encoding", "upgrade", "proxy-connection", "authorization"};
+  constexpr std::string_view k_framing[] = {"connection",   "content-length",
+                                            "expect",       "host",
+                                            "keep-alive",   "te",
+                                            "trailer",      "transfer-encoding",
+                                            "upgrade",      "proxy-connection",
+                                            "authorization"};
   const bool framing = std::ranges::any_of(
       k_framing, [&](std::string_view name) { return iequals(name, field.name); });
   return !framing && proto::is_token(field.name) && proto::is_field_value(field.value);
@@ -103,8 +106,10 @@ Outgoing ClientExchange::outgoing(std::shared_ptr<Sending> sending) {
       trace && !has_field(request, "traceparent"))
     fields.push_back({"traceparent", proto::write_traceparent(*trace)});
   fields.insert(fields.end(), request.headers.begin(), request.headers.end());
-  if (request.body_source) out.length = request.body_size;
-  else if (takes_body(request) && !request.trailers) out.length = request.body.size();
+  if (request.body_source)
+    out.length = request.body_size;
+  else if (takes_body(request) && !request.trailers)
+    out.length = request.body.size();
   out.has_body = request.body_source || request.trailers || !request.body.empty();
   if (request.expect_continue && out.has_body) fields.push_back({"Expect", "100-continue"});
   return out;
@@ -142,8 +147,10 @@ bool ClientExchange::next_piece(Result<ByteView>& piece) {
     return true;
   }
   if (!carrier->pull(piece)) return false;
-  if (!piece) fail();
-  else if (piece->empty()) end_body();
+  if (!piece)
+    fail();
+  else if (piece->empty())
+    end_body();
   return true;
 }
 

@@ -65,8 +65,8 @@ Task<Result<>> Http1Carrier::write(const Outgoing& out) {
 
 /// The time-out is one of progress.
 Task<Result<>> Http1Carrier::put(std::string_view bytes) {
-  auto sent =
-      co_await with_timeout(ex.client.options.answer_timeout, connection->stream().write_all(bytes));
+  auto sent = co_await with_timeout(ex.client.options.answer_timeout,
+                                    connection->stream().write_all(bytes));
   if (!sent) co_return phase_error(sent.error(), "http request", ex.target.url);
   co_return sent;
 }
@@ -174,8 +174,10 @@ Task<Result<>> Http1Carrier::exchange(const Outgoing& out) {
     auto writing = scope.start([&]() -> Task<> {
       sent = co_await write(out);
       ex.timings.sent = ex.timings.queued + (now() - began);
-      if (own_failure) scope.cancel();
-      else scope.cancel_after(ex.client.options.answer_timeout);
+      if (own_failure)
+        scope.cancel();
+      else
+        scope.cancel_after(ex.client.options.answer_timeout);
     });
     heard = co_await read_head();
     scope.cancel_at(k_no_deadline);

@@ -32,12 +32,12 @@ struct Http1Carrier final : ClientCarrier {
 
   ClientExchange& ex;
   Owned<ClientConnection> connection;
-  Event may_send_body;        ///< the server has said 100
+  Event may_send_body;  ///< the server has said 100
   std::size_t interims = 0;
   bool any_received = false;  ///< at least a byte of an answer: nothing is repeated after it
   bool own_failure = false;   ///< the source of the body has failed, not the connection
   bool sent_all = false;
-  bool at_end = false;        ///< of the answer
+  bool at_end = false;  ///< of the answer
 };
 
 }  // namespace rondo::http::detail

@@ -48,18 +48,18 @@ struct ClientStream final : proto::Http2Stream, ListLink {
   ClientHttp2* http2 = nullptr;        ///< while the session knows it
   std::shared_ptr<ClientStream> self;  ///< then
   std::shared_ptr<Sending> sending;
-  CallbackOperation writing;           ///< of a body that is made piece by piece
+  CallbackOperation writing;  ///< of a body that is made piece by piece
   std::unique_ptr<Http2Tunnel> tunnel;
-  Event moved;                         ///< anything has changed
-  Event may_send_body;                 ///< the server has said 100
-  std::string arrived;                 ///< of the answer's body, not read yet
-  std::string lent;                    ///< what was read last
-  std::size_t unused = 0;              ///< bytes of these that the server may not send anew yet
+  Event moved;             ///< anything has changed
+  Event may_send_body;     ///< the server has said 100
+  std::string arrived;     ///< of the answer's body, not read yet
+  std::string lent;        ///< what was read last
+  std::size_t unused = 0;  ///< bytes of these that the server may not send anew yet
   std::optional<Error> failure;
   Fate fate = Fate::unknown;
   bool has_head = false;
-  bool heard = false;                  ///< an answer, if only an interim one
-  bool producing = false;              ///< the source of the body is at work
+  bool heard = false;      ///< an answer, if only an interim one
+  bool producing = false;  ///< the source of the body is at work
   bool abandoned = false;
 };
 
@@ -96,7 +96,7 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, prot
 
   std::optional<Semaphore::Permit> place;
   std::optional<Semaphore::Permit> origin_place;
-  std::size_t index = 0;         ///< in its origin's list
+  std::size_t index = 0;  ///< in its origin's list
 
  private:
   void on_head(proto::Http2Stream& stream) override;
@@ -120,7 +120,7 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, prot
   void arm_ping(Duration after) noexcept;
   void look_for_life();
 
-  ClientState* client_;          // Null once it is gone.
+  ClientState* client_;  // Null once it is gone.
   Origin* origin_;
   const ClientOptions& options_;
   Owned<Transport> transport_;
@@ -130,19 +130,19 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, prot
   CallbackOperation writing_;
   CallbackHandle ping_timer_;
   IntrusiveList<ClientStream> open_;
-  Event wake_;                   // Set while there may be output.
-  Event relieved_;               // Set when output has left.
-  Event settled_;                // The server's settings are known, or will never be.
-  std::string out_;              // Output on its way to the transport.
+  Event wake_;       // Set while there may be output.
+  Event relieved_;   // Set when output has left.
+  Event settled_;    // The server's settings are known, or will never be.
+  std::string out_;  // Output on its way to the transport.
   TimePoint idle_since_;
-  TimePoint heard_at_;           // Anything.
+  TimePoint heard_at_;  // Anything.
   TimePoint pinged_at_{};
   std::uint64_t pieces_heard_ = 0;
   std::size_t streams_ = 0;
   std::size_t reserved_ = 0;
   proto::Http2Code goaway_ = proto::Http2Code::no_error;
   bool leaving_ = false;
-  bool writing_now_ = false;     // out_ is in the transport's hands.
+  bool writing_now_ = false;  // out_ is in the transport's hands.
   bool gone_ = false;
 };
 

@@ -14,7 +14,8 @@ namespace {
 /// handshake of HTTP/1.1.
 bool is_dropped(const Header& field) noexcept {
   constexpr std::string_view k_none[] = {"proxy-connection", "sec-websocket-key", "host"};
-  const bool other_te = proto::iequals(field.name, "te") && !proto::iequals(field.value, "trailers");
+  const bool other_te =
+      proto::iequals(field.name, "te") && !proto::iequals(field.value, "trailers");
   return other_te || std::ranges::any_of(k_none, [&](std::string_view name) {
            return proto::iequals(name, field.name);
          });
@@ -81,8 +82,10 @@ bool Http2Carrier::begin(const Outgoing& out) {
   reserved = false;
   connection->unreserve();
   if (!stream) return false;
-  if (extended) stream->begin_tunnel();
-  else if (out.has_body) stream->begin_body(out);
+  if (extended)
+    stream->begin_tunnel();
+  else if (out.has_body)
+    stream->begin_body(out);
   return true;
 }
 

@@ -152,8 +152,7 @@ void ClientState::see_idle() noexcept {
 void ClientState::close_idle() {
   TimePoint oldest = k_no_deadline;
   for (auto& [name, origin] : origins) {
-    while (!origin.idle.empty() &&
-           now() - origin.idle.back()->idle_since >= options.keep_alive) {
+    while (!origin.idle.empty() && now() - origin.idle.back()->idle_since >= options.keep_alive) {
       origin.idle.pop_back();
       --statistics.connections;
     }
@@ -161,8 +160,10 @@ void ClientState::close_idle() {
     for (std::size_t i = origin.http2.size(); i-- > 0;) {
       ClientHttp2& each = *origin.http2[i];
       if (!each.is_idle()) continue;
-      if (now() - each.idle_since() >= options.keep_alive) each.close();
-      else oldest = std::min(oldest, each.idle_since());
+      if (now() - each.idle_since() >= options.keep_alive)
+        each.close();
+      else
+        oldest = std::min(oldest, each.idle_since());
     }
   }
   std::erase_if(origins, [](const auto& each) { return each.second.is_unused(); });
@@ -191,8 +192,7 @@ void ClientState::leave(const std::string& name) noexcept {
 
 // ---- New connections
 
-Task<Result<Owned<Transport>>> ClientState::reach(const Target& target,
-                                                    TimePoint& resolved_at) {
+Task<Result<Owned<Transport>>> ClientState::reach(const Target& target, TimePoint& resolved_at) {
   if (!options.unix_path.empty()) {
     auto made = co_await unix_stream::connect(options.unix_path);
     if (!made) co_return made.error();
@@ -257,8 +257,8 @@ Task<Result<Opened>> ClientState::connect(const Target& target, ClientTimings& t
       if (!context) co_return context.error();
       tls = std::move(*context);
     }
-    auto secured = co_await tls::detail::connect(*tls, std::move(opened.transport),
-                                                 target.address, {.alpn = std::move(alpn)});
+    auto secured = co_await tls::detail::connect(*tls, std::move(opened.transport), target.address,
+                                                 {.alpn = std::move(alpn)});
     if (!secured) co_return secured.error();
     timings.secured = now() - began;
     opened.http2 = secured->alpn() == "h2";

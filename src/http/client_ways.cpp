@@ -34,8 +34,10 @@ class InLine {
   InLine(const InLine&) = delete;
   ~InLine() {
     --origin_.waiting_count;
-    if (self_.linked()) self_.unlink();
-    else if (!used_) origin_.wake_one();
+    if (self_.linked())
+      self_.unlink();
+    else if (!used_)
+      origin_.wake_one();
   }
   Waiting& self() noexcept { return self_; }
   void use() noexcept { used_ = true; }

@@ -68,8 +68,7 @@ void Http2Tunnel::feed() noexcept {
       if (!linked()) service_.starved.push_back(*this);
       break;
     }
-    const std::size_t size =
-        std::min<std::size_t>(arrived_.size() - moved_, pool().buffer_size());
+    const std::size_t size = std::min<std::size_t>(arrived_.size() - moved_, pool().buffer_size());
     std::memcpy(pool().data(buffer), arrived_.data() + moved_, size);
     moved_ += size;
     fed += size;
@@ -80,8 +79,10 @@ void Http2Tunnel::feed() noexcept {
     wake_.set();
   }
   if (moved_ < arrived_.size() || !ends_ || ended()) return;
-  if (read_end_ == Errc{0}) received_end();
-  else received_error(read_end_);
+  if (read_end_ == Errc{0})
+    received_end();
+  else
+    received_error(read_end_);
 }
 
 // ---- Sending

@@ -15,7 +15,6 @@
 #include "rondo/core/event.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/stream.hpp"
-#include "rondo/io/buffer_pool.hpp"
 #include "rondo/proto/http2.hpp"
 
 namespace rondo::http::detail {
@@ -71,14 +70,14 @@ class Http2Tunnel final : public ByteStream, public ListLink {
 
   TunnelService& service_;
   proto::Http2Stream& stream_;
-  proto::Http2Session* session_;   // Null once it is through with the stream.
+  proto::Http2Session* session_;  // Null once it is through with the stream.
   Event& wake_;
   std::string arrived_;
-  std::size_t moved_ = 0;          // Of arrived_, into buffers.
+  std::size_t moved_ = 0;  // Of arrived_, into buffers.
   std::string queue_;
   std::string sending_;
   rondo::detail::WriteWaiter* writer_ = nullptr;
-  Errc read_end_ = Errc{0};        // What comes behind arrived_, when `ends_`.
+  Errc read_end_ = Errc{0};  // What comes behind arrived_, when `ends_`.
   Errc write_error_ = Errc{0};
   bool ends_ = false;
   bool shut_ = false;

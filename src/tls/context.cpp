@@ -18,7 +18,6 @@ Result<std::string> alpn_wire(const std::vector<std::string>& names) {
   return wire;
 }
 
-
 void SessionCache::put(std::string_view peer, SslSession session) {
   if (max_ == 0) return;
   const std::scoped_lock lock(mutex_);

@@ -31,9 +31,9 @@ using ::testing::HasSubstr;
 /// A server's side of one connection.
 struct Raw {
   tcp::Stream peer;
-  int number = 0;               ///< of the connection, from 1 on
+  int number = 0;  ///< of the connection, from 1 on
   h2::Heard heard = {};
-  std::size_t skip = 24;        ///< of the preface
+  std::size_t skip = 24;  ///< of the preface
 
   Task<> say(std::string text) { (void)co_await peer.write_all(std::string_view(text)); }
   Task<bool> hear(std::function<bool()> enough) {
@@ -129,19 +129,22 @@ TEST_P(Http2ClientScript, an_answer_that_breaks_the_rules_is_an_error_that_says_
   expect("no settings first", answer(1, "x"), Errc::protocol_error);
   expect("half a frame, then the end", hello + head(1).substr(0, 8), Errc::truncated, {}, true);
   expect("the end inside a body", hello + head(1) + h2::data(1, "x"), Errc::truncated, {}, true);
-  expect("bad HPACK", hello + h2::frame(h2::k_headers, h2::k_end_headers, 1, "\xff\xff\xff\xff\xff"),
+  expect("bad HPACK",
+         hello + h2::frame(h2::k_headers, h2::k_end_headers, 1, "\xff\xff\xff\xff\xff"),
          Errc::protocol_error);
   expect("no status", hello + h2::headers(1, {{"a", "b"}}), Errc::protocol_error);
   expect("a field of HTTP/1", hello + head(1, {{"connection", "close"}}), Errc::protocol_error);
   expect("a name in upper case", hello + head(1, {{"X-Up", "a"}}), Errc::protocol_error);
   expect("data before the head", hello + h2::data(1, "x", true), Errc::protocol_error);
-  expect("more than its length", hello + head(1, {{"content-length", "1"}}) + h2::data(1, "xy", true),
+  expect("more than its length",
+         hello + head(1, {{"content-length", "1"}}) + h2::data(1, "xy", true),
          Errc::protocol_error);
-  expect("less than its length", hello + head(1, {{"content-length", "9"}}) + h2::data(1, "xy", true),
+  expect("less than its length",
+         hello + head(1, {{"content-length", "9"}}) + h2::data(1, "xy", true),
          Errc::protocol_error);
   expect("a head twice", hello + head(1) + head(1), Errc::protocol_error);
-  expect("a pseudo-field in trailers",
-         hello + head(1) + h2::headers(1, {{":status", "200"}}, true), Errc::protocol_error);
+  expect("a pseudo-field in trailers", hello + head(1) + h2::headers(1, {{":status", "200"}}, true),
+         Errc::protocol_error);
   expect("trailers that do not end", hello + head(1) + h2::headers(1, {{"a", "b"}}, false),
          Errc::protocol_error);
   expect("101 does not exist", hello + head(1, {}, false, "101"), Errc::protocol_error);
@@ -151,7 +154,9 @@ TEST_P(Http2ClientScript, an_answer_that_breaks_the_rules_is_an_error_that_says_
   expect("more than the window", hello + head(1) + over, Errc::protocol_error);
   expect("a window that overflows", hello + h2::window(1, 0x7fffffff) + head(1),
          Errc::protocol_error);
-  expect("a push", hello + h2::frame(h2::k_settings, h2::k_ack, 0) + h2::frame(5, h2::k_end_headers, 1, h2::number(2) + h2::pack(h2::head_of("GET", "/"))),
+  expect("a push",
+         hello + h2::frame(h2::k_settings, h2::k_ack, 0) +
+             h2::frame(5, h2::k_end_headers, 1, h2::number(2) + h2::pack(h2::head_of("GET", "/"))),
          Errc::protocol_error);
   expect("an answer nobody asked for", hello + answer(3, "x"), Errc::protocol_error);
   expect("the stream reset", hello + head(1) + h2::data(1, "part") + h2::reset(1, 2),
@@ -174,7 +179,8 @@ TEST_P(Http2ClientScript, heads_and_interim_answers_have_their_bounds) {
   for (int i = 0; i < 33; ++i) early += head(1, {}, false, "103");
   expect("interim answers without end", settings() + early, Errc::protocol_error);
   std::string endless = h2::frame(h2::k_headers, 0, 1, h2::pack({{":status", "200"}}));
-  for (int i = 0; i < 20; ++i) endless += h2::frame(h2::k_continuation, 0, 1, h2::pack({{"a", "b"}}));
+  for (int i = 0; i < 20; ++i)
+    endless += h2::frame(h2::k_continuation, 0, 1, h2::pack({{"a", "b"}}));
   expect("a head without end", settings() + endless, Errc::protocol_error, "flood");
 }
 
@@ -430,7 +436,8 @@ TEST_P(Http2ClientScript, an_upload_is_timed_by_its_progress_and_the_head_from_i
         // Beside the time of the whole a piece has plenty.
         Client client({.versions = Versions::http2, .retries_max = 0, .answer_timeout = 150ms});
         EXPECT_EQ(co_await text_of(client, url), "ok") << "the window is known";
-        auto got = co_await client.send({.method = "POST", .url = url, .body = std::string(200, 'x')});
+        auto got =
+            co_await client.send({.method = "POST", .url = url, .body = std::string(200, 'x')});
         EXPECT_TRUE(got) << got.error().message();
       });
 }
@@ -458,7 +465,8 @@ ON_EVERY_DRIVER(Http2ClientScript);
 class Http2ClientTls : public EveryDriver {
  protected:
   /// Runs `body(context, url)` beside our server over TLS, which offers `alpn`.
-  void beside(std::vector<std::string> alpn, std::function<Task<>(tls::Context, std::string)> body) {
+  void beside(std::vector<std::string> alpn,
+              std::function<Task<>(tls::Context, std::string)> body) {
     run([&]() -> Task<> {
       Certificates made;
       const auto site = made.sign("site", {.names = {"localhost"}, .addresses = {"127.0.0.1"}});
@@ -475,8 +483,8 @@ class Http2ClientTls : public EveryDriver {
       co_await with_scope([&](Scope& scope) -> Task<> {
         scope.start([&]() -> Task<> { (void)co_await server.run(listener, context); });
         // Its own names are not looked at.
-        auto client = tls::Context::client({.authorities_file = made.authority(),
-                                            .alpn = {"http/1.1"}});
+        auto client =
+            tls::Context::client({.authorities_file = made.authority(), .alpn = {"http/1.1"}});
         co_await body(client.or_throw(), "https://127.0.0.1:" + std::to_string(listener.port()));
         scope.cancel();
       });
@@ -490,10 +498,9 @@ TEST_P(Http2ClientTls, a_fresh_origin_is_asked_once_which_version_it_speaks) {
   beside({"h2", "http/1.1"}, [](tls::Context context, std::string url) -> Task<> {
     Client client({.tls = context});
     std::vector<int> numbers(20);
-    for (const std::string& each :
-         co_await map_concurrent(numbers, 20, [&](int) -> Task<std::string> {
-           co_return co_await text_of(client, url);
-         }))
+    for (const std::string& each : co_await map_concurrent(
+             numbers, 20,
+             [&](int) -> Task<std::string> { co_return co_await text_of(client, url); }))
       EXPECT_EQ(each, "HTTP/2");
     EXPECT_EQ(client.statistics().opened, 1u);
   });
@@ -506,10 +513,9 @@ TEST_P(Http2ClientTls, a_server_of_http1_has_the_pool_it_always_had) {
     beside(alpn, [](tls::Context context, std::string url) -> Task<> {
       Client client({.tls = context, .per_origin_max = 3});
       std::vector<int> numbers(20);
-      for (const std::string& each :
-           co_await map_concurrent(numbers, 20, [&](int) -> Task<std::string> {
-             co_return co_await text_of(client, url);
-           }))
+      for (const std::string& each : co_await map_concurrent(
+               numbers, 20,
+               [&](int) -> Task<std::string> { co_return co_await text_of(client, url); }))
         EXPECT_EQ(each, "HTTP/1.1");
       EXPECT_LE(client.statistics().opened, 3u);
       EXPECT_EQ(client.statistics().http2, 0u);
@@ -534,10 +540,9 @@ TEST_P(Http2ClientTls, all_who_wait_for_a_handshake_that_fails_fail_with_it) {
   beside({"h2"}, [](tls::Context, std::string url) -> Task<> {
     Client stranger({.retries_max = 0});
     std::vector<int> numbers(5);
-    for (const std::string& each :
-         co_await map_concurrent(numbers, 5, [&](int) -> Task<std::string> {
-           co_return co_await text_of(stranger, url);
-         }))
+    for (const std::string& each : co_await map_concurrent(
+             numbers, 5,
+             [&](int) -> Task<std::string> { co_return co_await text_of(stranger, url); }))
       EXPECT_THAT(each, HasSubstr("127.0.0.1"));
     EXPECT_EQ(stranger.statistics().opened, 0u);
   });

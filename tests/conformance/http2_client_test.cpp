@@ -181,8 +181,8 @@ TEST_P(Http2Client, requests_beyond_the_bound_of_waiting_are_refused) {
       [&](std::string url) -> Task<> {
         for (const Versions versions : {Versions::http2, Versions::http1}) {
           Client client({.versions = versions, .per_origin_max = 1, .waiting_max = 3});
-          EXPECT_EQ(co_await text_of(client, url + "/"), "HTTP/" +
-                    std::string(versions == Versions::http2 ? "2" : "1.1") + " rondo");
+          EXPECT_EQ(co_await text_of(client, url + "/"),
+                    "HTTP/" + std::string(versions == Versions::http2 ? "2" : "1.1") + " rondo");
           int refused = 0;
           std::vector<int> numbers(8);
           (void)co_await map_concurrent(numbers, 8, [&](int) -> Task<int> {
@@ -317,8 +317,9 @@ TEST_P(Http2Client, a_websocket_shares_the_connection) {
     Client client({.versions = Versions::http2, .per_origin_max = 1});
     EXPECT_EQ(co_await text_of(client, url), "HTTP/2 rondo");
     {
-      auto socket = (co_await ws::connect(client, url + "/ws",
-                                          {.protocols = {"a", "b"}, .http2 = true})).or_throw();
+      auto socket =
+          (co_await ws::connect(client, url + "/ws", {.protocols = {"a", "b"}, .http2 = true}))
+              .or_throw();
       EXPECT_EQ(socket.protocol(), "b");
       for (const std::size_t size : {0u, 1u, 126u, 4'096u, 70'000u, 900'000u}) {
         const std::string text(size, 't');

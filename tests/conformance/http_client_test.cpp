@@ -718,15 +718,15 @@ TEST_P(HttpClient, the_password_of_a_proxy_is_shown_to_it_and_told_to_nobody) {
         auto refused = co_await client.get("https://some.test/");
         EXPECT_THAT(heard, HasSubstr(http::basic_authorization("user", "s3cret")));
         EXPECT_THAT(refused.error().message(), ::testing::Not(HasSubstr("s3cret")));
-        for (const char* bad : {"http://user:s3cret@:x", "ftp://user:s3cret@a", "http://u:s3cret/@a b",
-                                "http://user:s3cret%zz@a"}) {
+        for (const char* bad : {"http://user:s3cret@:x", "ftp://user:s3cret@a",
+                                "http://u:s3cret/@a b", "http://user:s3cret%zz@a"}) {
           Client other({.http_proxy = bad});
           auto failed = co_await other.get("http://some.test/");
           EXPECT_FALSE(failed);
           EXPECT_THAT(failed.error().message(), ::testing::Not(HasSubstr("s3cret"))) << bad;
         }
-        Client named({.http_proxy = proxy,
-                      .proxy_authorization = http::basic_authorization("p", "q")});
+        Client named(
+            {.http_proxy = proxy, .proxy_authorization = http::basic_authorization("p", "q")});
         EXPECT_TRUE(co_await named.get("http://some.test/"));
         EXPECT_THAT(heard, HasSubstr(http::basic_authorization("p", "q"))) << "it is said apart";
       });
@@ -749,9 +749,9 @@ TEST_P(HttpClient, a_body_waits_for_100_or_for_its_time) {
             "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
       },
       [](std::string url) -> Task<> {
-        for (const auto& [patience, status] : {std::pair{Duration(1h), 200},
-                                               std::pair{Duration(1ms), 200},
-                                               std::pair{Duration(1h), 417}}) {
+        for (const auto& [patience, status] :
+             {std::pair{Duration(1h), 200}, std::pair{Duration(1ms), 200},
+              std::pair{Duration(1h), 417}}) {
           Client client({.continue_timeout = patience});
           ClientRequest request{
               .method = "POST", .url = url, .body = "body", .expect_continue = true};

@@ -14,8 +14,12 @@ using namespace rondo::proto;
 
 namespace {
 
-constexpr Http2Limits k_limits{.head_max = 600, .fields_max = 8, .stream_window = 70'000,
-                               .continuations_max = 3, .reset_rate = 20, .control_rate = 100,
+constexpr Http2Limits k_limits{.head_max = 600,
+                               .fields_max = 8,
+                               .stream_window = 70'000,
+                               .continuations_max = 3,
+                               .reset_rate = 20,
+                               .control_rate = 100,
                                .interims_max = 4};
 
 /// The head again, as HTTP/1.1 would have brought it, and without what frames a body there.
@@ -51,8 +55,8 @@ class Run : public Http2Events {
   explicit Run(bool uses) : uses_(uses), session_(*this, k_limits, Http2Role::client) {
     constexpr std::string_view k_methods[] = {"GET", "POST", "HEAD"};
     for (std::size_t i = 0; i < 3; ++i) {
-      const Field fields[] = {{":method", k_methods[i]}, {":scheme", "http"},
-                              {":authority", "a"}, {":path", "/"}};
+      const Field fields[] = {
+          {":method", k_methods[i]}, {":scheme", "http"}, {":authority", "a"}, {":path", "/"}};
       require(session_.request(streams_[i], fields, i == 1));
     }
     const Field trailers[] = {{"x-sum", "1"}};

@@ -45,7 +45,8 @@ server.on("stream", (stream, head) => {
     let sum = 0, theirs = "none";
     stream.on("data", piece => { sum += piece.length; });
     stream.on("trailers", fields => { theirs = fields["x-sum"]; });
-    stream.on("wantTrailers", () => stream.sendTrailers({"x-size": String(sum), "x-theirs": theirs}));
+    const tail = () => ({"x-size": String(sum), "x-theirs": theirs});
+    stream.on("wantTrailers", () => stream.sendTrailers(tail()));
     stream.pipe(stream);
   } else if (path === "/early") {
     stream.additionalHeaders({":status": 103, link: "</a>"});
@@ -115,8 +116,7 @@ Task<> load_files(Client& client, std::string url, const std::string& large) {
   });
   for (const std::string& each : all) EXPECT_EQ(each, "small");
   std::vector<int> few(5);
-  for (const std::string& each :
-       co_await map_concurrent(few, 5, [&](int) -> Task<std::string> {
+  for (const std::string& each : co_await map_concurrent(few, 5, [&](int) -> Task<std::string> {
          co_return co_await text_of(client, url + "/large.bin");
        }))
     EXPECT_TRUE(each == large);
@@ -136,10 +136,9 @@ TEST_F(Http2ClientPeers, node_streams_both_ways_with_trailers_and_ends_in_every_
     const std::string url = "https://127.0.0.1:" + std::to_string(std::stoi(line.substr(5)));
     Client client(options());
     std::vector<int> numbers(50);
-    for (const std::string& each :
-         co_await map_concurrent(numbers, 50, [&](int) -> Task<std::string> {
-           co_return co_await text_of(client, url);
-         }))
+    for (const std::string& each : co_await map_concurrent(
+             numbers, 50,
+             [&](int) -> Task<std::string> { co_return co_await text_of(client, url); }))
       EXPECT_THAT(each, HasSubstr("asked"));
     ClientRequest request{.method = "POST", .url = url + "/echo"};
     int left = 50;
@@ -170,15 +169,14 @@ TEST_F(Http2ClientPeers, node_takes_an_extended_connect) {
     EXPECT_EQ(tunnel.head().get("x-protocol"), "echo");
     const std::string text(300'000, 't');
     std::string back;
-    co_await when_all(
-        [&]() -> Task<> { (co_await tunnel.stream().write_all(text)).or_throw(); }(),
-        [&]() -> Task<> {
-          while (back.size() < text.size()) {
-            auto got = (co_await tunnel.stream().read()).or_throw();
-            if (got.empty()) co_return;
-            back += got.text();
-          }
-        }());
+    co_await when_all([&]() -> Task<> { (co_await tunnel.stream().write_all(text)).or_throw(); }(),
+                      [&]() -> Task<> {
+                        while (back.size() < text.size()) {
+                          auto got = (co_await tunnel.stream().read()).or_throw();
+                          if (got.empty()) co_return;
+                          back += got.text();
+                        }
+                      }());
     EXPECT_TRUE(back == text);
     tunnel.stream().shutdown_write();
     EXPECT_TRUE((co_await tunnel.stream().read()).or_throw().empty());
@@ -202,7 +200,8 @@ TEST_F(Http2ClientPeers, nginx_serves_files_over_one_connection) {
   process::SpawnOptions nginx{.program = "nginx",
                               .arguments = {"-c", made_.file("nginx.conf"), "-e", "stderr"}};
   beside(std::move(nginx), "", [&](const std::string&) -> Task<> {
-    for (int i = 0; i < 500 && !co_await unix_stream::connect(socket); ++i) co_await sleep_for(20ms);
+    for (int i = 0; i < 500 && !co_await unix_stream::connect(socket); ++i)
+      co_await sleep_for(20ms);
     ClientOptions plan = options();
     plan.unix_path = socket;
     plan.per_origin_max = 2;
@@ -222,9 +221,10 @@ TEST_F(Http2ClientPeers, nghttpd_serves_files_echoes_and_sends_trailers) {
   {
     Loop loop;
     loop.run([](std::string& into) -> Task<> {
-      into = std::to_string(tcp::listen({.address = "127.0.0.1:0"}).or_throw().port());
-      co_return;
-    }(port)).or_throw();
+          into = std::to_string(tcp::listen({.address = "127.0.0.1:0"}).or_throw().port());
+          co_return;
+        }(port))
+        .or_throw();
   }
   process::SpawnOptions nghttpd{
       .program = "nghttpd",
@@ -242,7 +242,8 @@ TEST_F(Http2ClientPeers, nghttpd_serves_files_echoes_and_sends_trailers) {
     auto tail = (co_await client.get(url + "/small.txt")).or_throw();
     EXPECT_EQ((co_await tail.read_all()).or_throw(), "small");
     EXPECT_EQ(tail.trailers().get("x-tail"), "1");
-    auto echo = (co_await client.send({.method = "POST", .url = url + "/", .body = large})).or_throw();
+    auto echo =
+        (co_await client.send({.method = "POST", .url = url + "/", .body = large})).or_throw();
     EXPECT_TRUE((co_await echo.read_all(10'000'000)).or_throw() == large);
   });
 }

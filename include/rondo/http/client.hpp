@@ -261,7 +261,8 @@ class Client {
   /// Asks a server to speak `protocol` ("websocket") on this connection from now on. With
   /// `over_http2` on a stream, if the server speaks HTTP/2 and allows that (RFC 8441), else on a
   /// connection of its own over HTTP/1.1.
-  /// - **Completes** with its 101, or 200. **Returns** the connection. **Errors** those of send(); and
+  /// - **Completes** with its 101, or 200. **Returns** the connection. **Errors** those of send();
+  /// and
   ///   access_denied when it answered with another status, which the error names. Nothing is
   ///   repeated or redirected. **Cancel** closes the connection.
   /// - **Lifetime** the client outlives the connection. **Concurrency** any number.

@@ -2,7 +2,7 @@
 // HTTP/2 (RFC 9113), one side of one connection: bytes in, events out.
 // nghttp2 parses, frames and packs heads; floods that it lets pass are counted and refused here.
 //
-//   struct Requests : Http2Events { ... };           // a server: lends a Http2Stream to each request
+//   struct Requests : Http2Events { ... };           // a server: lends a Http2Stream to each
 //   Http2Session session(requests);
 //   bool open = session.feed(received, now);         // calls on_head, on_body, on_closed ...
 //   session.answer(stream, 200, fields, true);       // now or later, not from inside an event
@@ -119,7 +119,7 @@ class Http2Stream {
   bool said_all_ = false;
   bool reset_by_peer_ = false;
   bool head_sent_ = false;      // Ours.
-  bool rest_refused_ = false;   // The client is told to stop once the answer has ended.
+  bool rest_refused_ = false;   // The peer is told to stop once our side has ended.
 };
 
 /// What a session tells. None of these may call feed() or produce().
@@ -197,8 +197,8 @@ class Http2Session {
   /// Bytes of the body were thrown away: only on other streams may the peer send as many more.
   void discarded(std::size_t bytes);
 
-  /// A server's: whatever is left of the request is not wanted: once the answer has ended the client is told
-  /// to stop (RFC 9113, section 8.1).
+  /// Whatever is left of what the peer sends is not wanted: once our side has ended it is told to
+  /// stop (RFC 9113, section 8.1).
   void refuse_rest(Http2Stream& stream);
 
   /// Says that the connection will end; requests that are on their way are still served, those

@@ -87,11 +87,12 @@ TEST(Http2Client, cancelledAtAnyMomentLeavesNothingBehind) {
         const auto limit = std::chrono::microseconds(seed * seed * 7 % 3'000);
         co_await with_scope([&](Scope& scope) -> Task<> {
           scope.start([&]() -> Task<> { (void)co_await server.run(listener); });
-          co_await move_on_after(seed % 3 ? Duration(limit) : Duration(1h), [&](Scope& asking) -> Task<> {
-            for (std::uint64_t i = 0; i < 12; ++i)
-              asking.start(&ask, std::ref(client), url, seed + i);
-            co_return;
-          });
+          co_await move_on_after(seed % 3 ? Duration(limit) : Duration(1h),
+                                 [&](Scope& asking) -> Task<> {
+                                   for (std::uint64_t i = 0; i < 12; ++i)
+                                     asking.start(&ask, std::ref(client), url, seed + i);
+                                   co_return;
+                                 });
           scope.cancel();
         });
         EXPECT_EQ(server.statistics().connections, 0U) << seed;

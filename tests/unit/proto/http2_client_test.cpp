@@ -39,8 +39,11 @@ struct Talk {
   explicit Talk(const Http2Limits& limits = {}) : session(answers, limits, Http2Role::client) {}
 
   Stream& get(std::string_view method = "GET", bool has_body = false) {
-    const Field fields[] = {{":method", method}, {":scheme", "http"}, {":authority", "a"},
-                            {":path", "/"}, {"X-Name", "value"}};
+    const Field fields[] = {{":method", method},
+                            {":scheme", "http"},
+                            {":authority", "a"},
+                            {":path", "/"},
+                            {"X-Name", "value"}};
     EXPECT_TRUE(session.request(streams.emplace_back(), fields, has_body));
     return streams.back();
   }
@@ -83,16 +86,21 @@ TEST(Http2ClientSession, answersBecomeHeadsOfHttp1InAnyCut) {
     EXPECT_EQ(talk.session.peer_streams_max(), 100U) << "until it is known";
     EXPECT_TRUE(talk.say(settings(h2::setting(3, 7) + h2::setting(8, 1)) +
                              h2::headers(1, {{":status", "103"}, {"link", "x"}}, false) +
-                             h2::headers(1, {{":status", "200"}, {"a", "1"}, {"set-cookie", "b"},
-                                             {"set-cookie", "c"}, {"content-length", "4"}}, false) +
-                             h2::data(1, "body") +
-                             h2::headers(1, {{"sum", "5"}}, true),
+                             h2::headers(1,
+                                         {{":status", "200"},
+                                          {"a", "1"},
+                                          {"set-cookie", "b"},
+                                          {"set-cookie", "c"},
+                                          {"content-length", "4"}},
+                                         false) +
+                             h2::data(1, "body") + h2::headers(1, {{"sum", "5"}}, true),
                          piece));
     EXPECT_EQ(stream.log, "103 head end closed 0 ");
     EXPECT_EQ(stream.body, "body");
     const ResponseHead& head = stream.response_head();
-    EXPECT_EQ(head.text(), "HTTP/2 200\r\na: 1\r\nset-cookie: b\r\nset-cookie: c\r\n"
-                           "content-length: 4\r\n\r\n");
+    EXPECT_EQ(head.text(),
+              "HTTP/2 200\r\na: 1\r\nset-cookie: b\r\nset-cookie: c\r\n"
+              "content-length: 4\r\n\r\n");
     EXPECT_EQ(head.status(), 200);
     EXPECT_EQ(head.major_version(), 2);
     EXPECT_TRUE(head.has_body() && head.keep_alive());
