@@ -263,9 +263,9 @@ Task<Result<ClientUpgrade>> Client::upgrade(ClientRequest request, std::string p
   if (!target) co_return target.error();
   target->tunnel = true;  // A proxy that forwards requests need not know the protocol.
   const auto sending = std::make_shared<detail::Sending>(std::move(request));
-  detail::Attempt how{.upgrade = protocol, .http1_only = !over_http2};
-  auto made = co_await state_->attempt(sending, *target, how);
   const bool only_http2 = state_->options.versions == Versions::http2;
+  detail::Attempt how{.upgrade = protocol, .http1_only = !over_http2 && !only_http2};
+  auto made = co_await state_->attempt(sending, *target, how);
   if (!made && made.error() == Errc::not_supported && !only_http2) {
     how.http1_only = true;
     made = co_await state_->attempt(sending, *target, how);

@@ -174,7 +174,7 @@ struct ClientState {
   std::shared_ptr<ClientHttp2> with_room(Origin& origin) noexcept;
   void use_http1(ClientExchange& ex, Owned<Transport> transport);
   void forget(ClientHttp2& connection) noexcept;
-  bool evict_idle_http2() noexcept;
+  void evict_idle_http2() noexcept;
 
   // client_pool.cpp
   Task<Result<Opened>> connect(const Target& target, ClientTimings& timings, TimePoint began,

@@ -51,8 +51,12 @@ ClientHttp2::~ClientHttp2() {
 
 void ClientHttp2::start() {
   if (options_.ping_interval > Duration::zero()) arm_ping(options_.ping_interval);
-  reading_ = start_callback(read_on(shared_from_this()), [](Result<>) {});
-  writing_ = start_callback(write_on(shared_from_this()), [](Result<>) {});
+  // An exception is one of memory: this connection only.
+  const auto over = [self = shared_from_this()](Result<> how) {
+    if (!how) self->end(how.error());
+  };
+  reading_ = start_callback(read_on(shared_from_this()), over);
+  writing_ = start_callback(write_on(shared_from_this()), over);
 }
 
 // ---- The two operations
@@ -119,7 +123,9 @@ Error ClientHttp2::reason_of_end() const {
 /// Behind the session's events: in them it must not be asked for output.
 void ClientHttp2::look_idle() noexcept {
   if (gone_ || !is_idle()) return;
-  if (leaving_ || client_->places.statistics().waiting > 0) return close();
+  const bool wanted =
+      client_->places.statistics().waiting > 0 || origin_->places.statistics().waiting > 0;
+  if (leaving_ || wanted) return close();
   client_->see_idle();
 }
 
@@ -129,7 +135,6 @@ void ClientHttp2::look_idle() noexcept {
 void ClientHttp2::end(std::optional<Error> why) noexcept {
   if (std::exchange(gone_, true)) return;
   const auto keep = weak_from_this().lock();  // Its origin may be the last to hold it.
-  if (why && !is_idle()) ++client_->statistics.failed;
   say_last();
   fail_all(why ? *why : Error(Errc::closed, "http2", "the connection was closed"));
   ping_timer_.cancel();
@@ -164,7 +169,9 @@ void ClientHttp2::fail_all(const Error& why) noexcept {
 
 void ClientHttp2::leave() noexcept {
   if (std::exchange(leaving_, true)) return;
-  if (is_idle() && !gone_) close();
+  if (gone_) return;
+  origin_->wake_one();
+  if (is_idle()) close();
 }
 
 // ---- Streams
@@ -241,6 +248,8 @@ void ClientHttp2::on_taken(proto::Http2Stream& stream) {
   of(stream).moved.set();
 }
 
+void ClientHttp2::on_said_all(proto::Http2Stream& stream) { of(stream).moved.set(); }
+
 void ClientHttp2::on_closed(proto::Http2Stream& closed, proto::Http2Code code) {
   ClientStream& stream = of(closed);
   const auto keep = std::move(stream.self);
@@ -258,6 +267,7 @@ void ClientHttp2::on_closed(proto::Http2Stream& closed, proto::Http2Code code) {
     stream.fail({Errc::connection_reset, "http2", "the server refused the stream"}, Fate::unseen);
   } else if (code == proto::Http2Code::http_1_1_required) {
     origin_->http1 = true;
+    origin_->wake_all();
     stream.fail({Errc::connection_reset, "http2", "the server wants HTTP/1.1"}, Fate::unseen);
   } else if (stream.was_reset_by_peer()) {
     stream.fail({Errc::connection_reset, "http2", "the server reset the stream: " + name},
@@ -270,12 +280,13 @@ void ClientHttp2::on_closed(proto::Http2Stream& closed, proto::Http2Code code) {
 
 void ClientHttp2::on_settings() {
   settled_.set();
-  origin_->wake_one();
+  origin_->wake_all();  // It may be room for many.
 }
 
 void ClientHttp2::on_goaway(proto::Http2Code code) {
   goaway_ = code;
   leaving_ = true;  // Closed behind its last stream, and by take() if there is none.
+  origin_->wake_one();
 }
 
 // ---- Signs of life
@@ -410,7 +421,10 @@ void ClientStream::begin_body(const Outgoing& out) {
     give(as_bytes(request.body), false);
     return end_body();
   }
-  writing = start_callback(send_body(self, http2->options().continue_timeout), [](Result<>) {});
+  writing = start_callback(send_body(self, http2->options().continue_timeout),
+                           [stream = self](Result<> how) {
+                             if (!how) stream->fail(how.error(), Fate::unknown);
+                           });
 }
 
 }  // namespace rondo::http::detail

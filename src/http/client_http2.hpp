@@ -89,6 +89,7 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, prot
 
   proto::Http2Session& session() noexcept { return session_; }
   const ClientOptions& options() const noexcept { return options_; }
+  Origin& origin() noexcept { return *origin_; }
   void wake() noexcept { wake_.set(); }
   Event& wake_event() noexcept { return wake_; }
   /// Waits until the server's settings are known. False: the connection is gone.
@@ -96,7 +97,6 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, prot
 
   std::optional<Semaphore::Permit> place;
   std::optional<Semaphore::Permit> origin_place;
-  std::size_t index = 0;  ///< in its origin's list
 
  private:
   void on_head(proto::Http2Stream& stream) override;
@@ -104,6 +104,7 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, prot
   void on_body(proto::Http2Stream& stream, ByteView piece) override;
   void on_end(proto::Http2Stream& stream) override;
   void on_taken(proto::Http2Stream& stream) override;
+  void on_said_all(proto::Http2Stream& stream) override;
   void on_closed(proto::Http2Stream& stream, proto::Http2Code code) override;
   void on_settings() override;
   void on_goaway(proto::Http2Code code) override;
@@ -161,7 +162,7 @@ struct Http2Carrier final : ClientCarrier {
   Loan take_rest(ByteView& rest) noexcept override { return rest = {}, Loan(); }
 
   bool begin(const Outgoing& out);
-  Task<Result<>> wait_head();
+  Task<Result<>> wait_head(TimePoint began);
   Result<> check_head();
 
   ClientExchange& ex;

@@ -99,20 +99,21 @@ Task<Result<>> Http2Carrier::exchange(const Outgoing& out) {
   }
   if (!begin(out)) co_return Error(Errc::connection_reset, "http2", "the connection is leaving");
   const std::uint64_t heard_before = connection->pieces_heard();
-  auto heard = co_await wait_head();
-  ex.timings.sent = ex.timings.queued + (now() - began);
+  auto heard = co_await wait_head(began);
   if (!heard && heard.error() == Errc::timed_out && connection->pieces_heard() == heard_before)
     connection->leave();  // Nobody may be there any more.
   if (!heard) co_return heard;
   co_return check_head();
 }
 
-Task<Result<>> Http2Carrier::wait_head() {
+Task<Result<>> Http2Carrier::wait_head(TimePoint began) {
   HeadClock clock(*stream, ex.client.options.answer_timeout);
   while (!stream->has_head) {
     if (stream->failure) co_return *stream->failure;
     stream->moved.reset();
     const Duration left = clock.left();
+    if (!clock.ended() || ex.timings.sent == Duration::zero())
+      ex.timings.sent = ex.timings.queued + (now() - began);
     auto in_time = co_await with_timeout(left, stream->moved.wait());
     if (in_time || clock.left() > Duration::zero()) continue;
     co_return ex.timed_out(clock.ended() ? "http answer" : "http request");

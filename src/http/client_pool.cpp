@@ -113,9 +113,9 @@ ClientState::ClientState(ClientOptions&& given)
 }
 
 ClientState::~ClientState() {
-  reaper.cancel();
   for (auto& [name, origin] : origins)
     while (!origin.http2.empty()) origin.http2.back()->close();
+  reaper.cancel();  // Behind them: what ends asks for it.
   for (const auto& [name, origin] : origins)
     RONDO_ASSERT(origin.users == 0, "a Client was destroyed before its requests and Answers");
 }
@@ -168,6 +168,7 @@ void ClientState::close_idle() {
   }
   std::erase_if(origins, [](const auto& each) { return each.second.is_unused(); });
   if (oldest == k_no_deadline) return;
+  reaper.cancel();  // What was closed here has asked for it.
   reaper = Loop::current().call_at(oldest + options.keep_alive, [this] { close_idle(); });
 }
 

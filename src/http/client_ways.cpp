@@ -87,6 +87,8 @@ bool ClientState::may_be_http2(const ClientExchange& ex) const noexcept {
 
 Task<Result<>> ClientState::find_carrier(ClientExchange& ex, TimePoint began) {
   Origin& origin = ex.origin;
+  if (options.versions == Versions::http2 && !may_be_http2(ex))
+    co_return Error(Errc::not_supported, "http2 through a proxy that forwards", ex.target.proxy);
   while (may_be_http2(ex)) {
     if (auto connection = with_room(origin)) {
       ex.timings.reused = true;
@@ -151,6 +153,11 @@ Task<Result<>> ClientState::open_http2(ClientExchange& ex, TimePoint began) {
 Task<Result<>> ClientState::find_http1(ClientExchange& ex, TimePoint began) {
   if (ex.origin.places.statistics().waiting >= options.waiting_max)
     co_return Error(Errc::would_exceed, "http", "too many requests wait for a connection");
+  // Beside a connection of HTTP/2, which holds a place of its origin also while it is idle.
+  for (std::size_t i = ex.origin.http2.size(); i-- > 0;) {
+    ClientHttp2& each = *ex.origin.http2[i];
+    if (ex.origin.places.statistics().available == 0 && each.is_idle()) each.close();
+  }
   ex.origin_place.emplace(co_await ex.origin.places.acquire());
   evict_idle_http2();
   ex.place.emplace(co_await places.acquire());
@@ -180,19 +187,15 @@ void ClientState::use_http1(ClientExchange& ex, Owned<Transport> transport) {
 /// It is over: a request that waited for one of its streams makes another.
 void ClientState::forget(ClientHttp2& connection) noexcept {
   --statistics.connections;
-  for (auto& [name, origin] : origins) {
-    const auto at = std::ranges::find_if(
-        origin.http2, [&](const auto& each) { return each.get() == &connection; });
-    if (at == origin.http2.end()) continue;
-    origin.http2.erase(at);
-    origin.wake_one();
-    return;
-  }
+  Origin& origin = connection.origin();
+  std::erase_if(origin.http2, [&](const auto& each) { return each.get() == &connection; });
+  origin.wake_one();
+  if (origin.is_unused()) see_idle();  // Not erased here: somebody may be walking the origins.
 }
 
 /// An idle connection of HTTP/2 holds its places: the one longest so goes when they are wanted.
-bool ClientState::evict_idle_http2() noexcept {
-  if (places.statistics().available > 0) return false;
+void ClientState::evict_idle_http2() noexcept {
+  if (places.statistics().available > 0) return;
   ClientHttp2* oldest = nullptr;
   for (auto& [name, origin] : origins) {
     for (const auto& each : origin.http2) {
@@ -201,7 +204,6 @@ bool ClientState::evict_idle_http2() noexcept {
     }
   }
   if (oldest) oldest->close();
-  return oldest != nullptr;
 }
 
 }  // namespace rondo::http::detail

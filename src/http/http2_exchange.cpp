@@ -84,6 +84,8 @@ bool Http2Exchange::pull(Result<ByteView>& piece) {
   collecting = false;  // A read_all() may have been cancelled: pieces wait for their reader again.
   use_up(lent.size());
   lent.clear();
+  // What follows an extended CONNECT is no body.
+  if (head.extended_connect()) return piece = ByteView(), true;
   if (auto good = check_body(); !good) return piece = good.error(), true;
   if (!arrived.empty()) {
     std::swap(lent, arrived);
@@ -125,6 +127,7 @@ bool Http2Exchange::collect(Result<std::string_view>& all) {
     use_up(unused);
     lent.clear();
   }
+  if (head.extended_connect()) return all = std::string_view(), true;
   if (auto good = check_body(); !good) return all = good.error(), true;
   if (!request_ended()) return false;
   body = Body::ended;

@@ -248,8 +248,9 @@ struct Http2Callbacks {
     });
   }
 
-  static void end_own(nghttp2_session* session, Http2Stream& stream) {
+  static void end_own(nghttp2_session* session, State& at, Http2Stream& stream) {
     stream.said_all_ = true;
+    at.events.on_said_all(stream);
     if (stream.rest_refused_ && !stream.heard_all_)
       nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream.id_, NGHTTP2_NO_ERROR);
   }
@@ -259,7 +260,8 @@ struct Http2Callbacks {
     const bool can_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
     if (Http2Stream* stream = can_end ? at.find(frame->hd.stream_id) : nullptr) {
       stream->head_sent_ = true;
-      if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) end_own(session, *stream);
+      if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        return guarded(at, [&] { return end_own(session, at, *stream), 0; });
     }
     if (frame->hd.type == NGHTTP2_RST_STREAM && is_the_peers(frame->rst_stream.error_code))
       at.guard.count_reset();

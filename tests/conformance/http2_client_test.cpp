@@ -343,6 +343,60 @@ TEST_P(Http2Client, a_websocket_shares_the_connection) {
   });
 }
 
+TEST_P(Http2Client, idle_connections_go_when_their_time_is_over_or_their_place_is_wanted) {
+  beside_server([&](std::string url) -> Task<> {
+    Client brief({.versions = Versions::http2, .keep_alive = 5ms});
+    EXPECT_EQ(co_await text_of(brief, url), "HTTP/2 rondo");
+    EXPECT_EQ(brief.statistics().idle, 1u);
+    while (brief.statistics().connections > 0) co_await sleep_for(1ms);
+
+    Seen other_seen;
+    http::Server other(pages(other_seen));
+    auto listener = tcp::listen({.address = "127.0.0.1:0"}).or_throw();
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      scope.start([&]() -> Task<> { (void)co_await other.run(listener); });
+      const std::string second = "http://127.0.0.1:" + std::to_string(listener.port());
+      Client narrow({.versions = Versions::http2, .connections_max = 1});
+      for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(co_await text_of(narrow, url), "HTTP/2 rondo");
+        EXPECT_EQ(co_await text_of(narrow, second), "HTTP/2 rondo");
+        EXPECT_EQ(narrow.statistics().connections, 1u);
+      }
+      // Also when it becomes idle while somebody waits for its place.
+      co_await when_all(
+          [&]() -> Task<> { EXPECT_EQ(co_await text_of(narrow, url + "/slow"), "slow"); }(),
+          [&]() -> Task<> { EXPECT_EQ(co_await text_of(narrow, second + "/slow"), "slow"); }());
+      scope.cancel();
+    });
+    // A connection of HTTP/1.1 to the same server, for a protocol that needs one.
+    Client one({.http2_prior_knowledge = true, .per_origin_max = 1});
+    EXPECT_EQ(co_await text_of(one, url), "HTTP/2 rondo");
+    auto socket = (co_await ws::connect(one, url + "/ws")).or_throw();
+    (co_await socket.send_text("x")).or_throw();
+    EXPECT_EQ((co_await socket.receive()).or_throw().text(), "x");
+  });
+}
+
+TEST_P(Http2Client, what_cannot_be_sent_is_an_error_before_anything_is) {
+  beside_server([](std::string url) -> Task<> {
+    Client client({.versions = Versions::http2, .http_proxy = url});
+    EXPECT_EQ((co_await client.get("http://some.test/")).error(), Errc::not_supported)
+        << "a proxy forwards HTTP/1.1";
+    Client direct({.versions = Versions::http2});
+    ClientRequest broken{.method = "POST", .url = url + "/echo"};
+    broken.body_source = []() -> Task<Result<std::string>> {
+      co_await checkpoint();
+      throw std::runtime_error("told in a test");
+    };
+    EXPECT_EQ((co_await direct.send(std::move(broken))).error(), Errc::failed);
+    ClientRequest too_short{.method = "POST", .url = url + "/echo", .body_size = 10};
+    too_short.body_source = []() -> Task<Result<std::string>> { co_return std::string(); };
+    EXPECT_EQ((co_await direct.send(std::move(too_short))).error(), Errc::invalid_argument);
+    EXPECT_EQ(co_await text_of(direct, url), "HTTP/2 rondo");
+    EXPECT_EQ(direct.statistics().opened, 1u);
+  });
+}
+
 ON_EVERY_DRIVER(Http2Client);
 
 }  // namespace

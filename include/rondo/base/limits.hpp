@@ -190,6 +190,12 @@ inline constexpr Limit http2_stream_window{"http2_stream_window", 131'072, "byte
 inline constexpr Limit http2_connection_window{
     "http2_connection_window", 524'288, "bytes", AtLimit::wait,
     "bodies of one HTTP/2 connection that nobody has read"};
+inline constexpr Limit http2_client_stream_window{
+    "http2_client_stream_window", 524'288, "bytes", AtLimit::wait,
+    "an answer of HTTP/2 that its client has not read yet"};
+inline constexpr Limit http2_client_connection_window{
+    "http2_client_connection_window", 16'777'216, "bytes", AtLimit::wait,
+    "answers of one HTTP/2 connection that their client has not read yet"};
 inline constexpr Limit http2_continuations_max{"http2_continuations_max", 8, "frames",
                                                AtLimit::close,
                                                "CONTINUATION frames of one HTTP/2 head"};

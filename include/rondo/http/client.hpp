@@ -89,8 +89,10 @@ struct ClientOptions {
   /// lost when none comes within ping_timeout. Zero: never asked.
   Duration ping_interval = Duration::zero();
   Duration ping_timeout = std::chrono::milliseconds(limits::http2_ping_timeout.value);
-  std::size_t stream_window = limits::http2_stream_window.value;  ///< bytes of one unread answer
-  std::size_t connection_window = limits::http2_connection_window.value;  ///< of all of them
+  /// HTTP/2: bytes of one answer that may arrive unread, and of all of a connection. Answers that
+  /// nobody reads and that fill the second hold up the others.
+  std::size_t stream_window = limits::http2_client_stream_window.value;
+  std::size_t connection_window = limits::http2_client_connection_window.value;
   /// An idle connection is closed.
   Duration keep_alive = std::chrono::milliseconds(limits::http_keep_alive.value);
   std::size_t head_max = limits::http_head_max.value;

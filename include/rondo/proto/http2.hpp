@@ -137,6 +137,8 @@ class Http2Events {
   virtual void on_end(Http2Stream& stream) = 0;
   /// All that was supplied was taken: its memory may go, and more may be supplied.
   virtual void on_taken(Http2Stream& stream) = 0;
+  /// Our side has ended: the last byte, or the trailers, were produced.
+  virtual void on_said_all(Http2Stream& stream) { (void)stream; }
   /// The session is through with the stream: both sides have ended, or one has reset it. A client
   /// is told refused_stream of what the server has not begun to process.
   virtual void on_closed(Http2Stream& stream, Http2Code code) = 0;
