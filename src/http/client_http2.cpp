@@ -51,6 +51,14 @@ ClientHttp2::~ClientHttp2() {
 
 void ClientHttp2::start() {
   if (options_.ping_interval > Duration::zero()) arm_ping(options_.ping_interval);
+  LoopHook::run = [](LoopHook& hook) {
+    auto& self = static_cast<ClientHttp2&>(hook);
+    self.stopping_ = true;
+    self.look_idle();
+  };
+  Loop& loop = Loop::current();
+  stopping_ = loop.stop_requested();
+  if (!stopping_) loop.add_stop_hook(*this);
   // An exception is one of memory: this connection only.
   const auto over = [self = shared_from_this()](Result<> how) {
     if (!how) self->end(how.error());
@@ -123,8 +131,8 @@ Error ClientHttp2::reason_of_end() const {
 /// Behind the session's events: in them it must not be asked for output.
 void ClientHttp2::look_idle() noexcept {
   if (gone_ || !is_idle()) return;
-  const bool wanted =
-      client_->places.statistics().waiting > 0 || origin_->places.statistics().waiting > 0;
+  const bool wanted = stopping_ || client_->places.statistics().waiting > 0 ||
+                      origin_->places.statistics().waiting > 0;
   if (leaving_ || wanted) return close();
   client_->see_idle();
 }
@@ -138,6 +146,7 @@ void ClientHttp2::end(std::optional<Error> why) noexcept {
   say_last();
   fail_all(why ? *why : Error(Errc::closed, "http2", "the connection was closed"));
   ping_timer_.cancel();
+  if (linked()) unlink();
   reading_.cancel();
   writing_.cancel();
   settled_.set();

@@ -63,7 +63,9 @@ struct ClientStream final : proto::Http2Stream, ListLink {
   bool abandoned = false;
 };
 
-class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, proto::Http2Events {
+class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>,
+                          proto::Http2Events,
+                          rondo::detail::LoopHook {
  public:
   ClientHttp2(ClientState& client, Origin& origin, Owned<Transport> transport);
   ClientHttp2(const ClientHttp2&) = delete;
@@ -143,6 +145,7 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>, prot
   std::size_t reserved_ = 0;
   proto::Http2Code goaway_ = proto::Http2Code::no_error;
   bool leaving_ = false;
+  bool stopping_ = false;     // A soft stop was asked for: closed as soon as it is idle.
   bool writing_now_ = false;  // out_ is in the transport's hands.
   bool gone_ = false;
 };

@@ -377,6 +377,20 @@ TEST_P(Http2Client, idle_connections_go_when_their_time_is_over_or_their_place_i
   });
 }
 
+TEST_P(Http2Client, a_soft_stop_closes_idle_connections_and_lets_requests_end) {
+  beside_server([](std::string url) -> Task<> {
+    Client client({.versions = Versions::http2});
+    Client busy({.versions = Versions::http2});
+    EXPECT_EQ(co_await text_of(client, url), "HTTP/2 rondo");
+    auto under_way = (co_await busy.get(url + "/large")).or_throw();
+    rondo::loop().request_stop();
+    while (client.statistics().connections > 0) co_await sleep_for(1ms);
+    EXPECT_EQ(busy.statistics().connections, 1u);
+    EXPECT_EQ((co_await under_way.read_all()).or_throw().size(), 2'000'000u);
+    while (busy.statistics().connections > 0) co_await sleep_for(1ms);
+  });
+}
+
 TEST_P(Http2Client, what_cannot_be_sent_is_an_error_before_anything_is) {
   beside_server([](std::string url) -> Task<> {
     Client client({.versions = Versions::http2, .http_proxy = url});
