@@ -239,8 +239,6 @@ struct ClientExchange {
   bool ended = false;
 };
 
-/// Legal, and nothing that decides how a message is framed or where it goes (RFC 9110, 6.5.1).
-bool may_be_trailer(const Header& field) noexcept;
 Error phase_error(Error error, const char* phase, std::string_view url);
 
 }  // namespace rondo::http::detail

@@ -36,18 +36,6 @@ bool takes_body(const ClientRequest& request) {
 
 }  // namespace
 
-bool may_be_trailer(const Header& field) noexcept {
-  constexpr std::string_view k_framing[] = {"connection",   "content-length",
-                                            "expect",       "host",
-                                            "keep-alive",   "te",
-                                            "trailer",      "transfer-encoding",
-                                            "upgrade",      "proxy-connection",
-                                            "authorization"};
-  const bool framing = std::ranges::any_of(
-      k_framing, [&](std::string_view name) { return iequals(name, field.name); });
-  return !framing && proto::is_token(field.name) && proto::is_field_value(field.value);
-}
-
 Error phase_error(Error error, const char* phase, std::string_view url) {
   if (error == Errc::timed_out) return Error(Errc::timed_out, phase, url);
   return error;

@@ -5,6 +5,7 @@
 #include <array>
 #include <utility>
 
+#include "http/fields.hpp"
 #include "rondo/core/cancel.hpp"
 #include "rondo/core/scope.hpp"
 #include "rondo/proto/http1_write.hpp"
@@ -114,7 +115,7 @@ Task<Result<>> Http1Carrier::write_trailers(const Outgoing& out) {
   std::string end("0\r\n");
   if (trailers) {
     for (const Header& field : trailers())
-      if (may_be_trailer(field)) end += field.name + ": " + field.value + "\r\n";
+      if (may_be_trailer(field.name, field.value)) end += field.name + ": " + field.value + "\r\n";
   }
   end += "\r\n";
   co_return co_await put(end);

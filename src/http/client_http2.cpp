@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "http/fields.hpp"
 #include "rondo/core/cancel.hpp"
 #include "rondo/core/loop.hpp"
 
@@ -367,8 +368,8 @@ void ClientStream::end_body() noexcept {
     const std::vector<Header> all = sending->request.trailers();
     std::vector<proto::Field> fields;
     for (const Header& field : all) {
-      if (!may_be_trailer(field)) continue;
-      fields.push_back({field.name, field.value});
+      if (may_be_trailer(field.name, field.value))
+        fields.push_back({field.name, trimmed(field.value)});
     }
     http2->session().set_trailers(*this, fields);
   }

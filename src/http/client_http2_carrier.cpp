@@ -4,27 +4,18 @@
 #include <utility>
 
 #include "http/client_http2.hpp"
+#include "http/fields.hpp"
 #include "rondo/core/cancel.hpp"
 
 namespace rondo::http::detail {
 
 namespace {
 
-/// Fields that have no place in HTTP/2 (RFC 9113, section 8.2.2), and those that only prove a
-/// handshake of HTTP/1.1.
+/// Fields that have no place in HTTP/2, and what only proves a handshake of HTTP/1.1.
 bool is_dropped(const Header& field) noexcept {
-  constexpr std::string_view k_none[] = {"proxy-connection", "sec-websocket-key", "host"};
-  const bool other_te =
-      proto::iequals(field.name, "te") && !proto::iequals(field.value, "trailers");
-  return other_te || std::ranges::any_of(k_none, [&](std::string_view name) {
-           return proto::iequals(name, field.name);
-         });
-}
-
-std::string_view trimmed(std::string_view value) noexcept {
-  while (value.starts_with(' ') || value.starts_with('\t')) value.remove_prefix(1);
-  while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
-  return value;
+  const bool is_te = proto::iequals(field.name, "te");
+  if (is_te) return !proto::iequals(trimmed(field.value), "trailers");  // RFC 9113, 8.2.2.
+  return is_of_http1(field.name) || proto::iequals(field.name, "sec-websocket-key");
 }
 
 /// How long the head may still take. While the request is being sent, as long as some of it was

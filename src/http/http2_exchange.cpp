@@ -2,32 +2,13 @@
 #include <algorithm>
 #include <charconv>
 
+#include "http/fields.hpp"
 #include "http/http2_connection.hpp"
 #include "rondo/base/log.hpp"
 #include "rondo/core/cancel.hpp"
 #include "rondo/core/sleep.hpp"
 
 namespace rondo::http::detail {
-
-namespace {
-
-/// Fields of a connection of HTTP/1.1, which a peer takes for a broken head (RFC 9113, section
-/// 8.2.2). Handlers may set those of them that the server does not refuse as its own.
-bool is_of_http1(std::string_view name) noexcept {
-  constexpr std::string_view k_names[] = {"connection", "keep-alive", "proxy-connection",
-                                          "transfer-encoding", "upgrade"};
-  return std::ranges::any_of(k_names,
-                             [&](std::string_view each) { return proto::iequals(each, name); });
-}
-
-/// A value with a space at an end is one, too (section 8.2.1).
-std::string_view trimmed(std::string_view value) noexcept {
-  while (value.starts_with(' ') || value.starts_with('\t')) value.remove_prefix(1);
-  while (value.ends_with(' ') || value.ends_with('\t')) value.remove_suffix(1);
-  return value;
-}
-
-}  // namespace
 
 void Http2Exchange::open(Http2Connection& at) noexcept {
   http2 = &at;

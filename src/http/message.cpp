@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rondo/http/message.hpp"
 
-#include "http/client.hpp"
 #include "http/connection.hpp"
+#include "http/fields.hpp"
 #include "rondo/base/log.hpp"
 #include "rondo/proto/http1_write.hpp"
 #include "rondo/proto/url.hpp"
@@ -104,7 +104,7 @@ Response& Response::header(std::string_view name, std::string_view value) {
 }
 
 Response& Response::trailer(std::string_view name, std::string_view value) {
-  if (!detail::may_be_trailer({std::string(name), std::string(value)})) {
+  if (!detail::may_be_trailer(name, value)) {
     log(LogLevel::error, "http: a handler set a field that no trailer may be; left out");
     return *this;
   }
