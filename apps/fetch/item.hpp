@@ -36,6 +36,7 @@ struct Item {
   Duration began = Duration::zero();
   Duration ended = Duration::zero();
   http::ClientTimings timings;
+  bool http2 = false;  ///< spoken by who answered
 
   bool is_good() const noexcept { return state == State::done || state == State::kept; }
   bool is_over() const noexcept { return is_good() || state == State::failed; }

@@ -23,9 +23,7 @@ http::ClientOptions Loader::client_options() const {
                            .body_timeout = options_.timeout,
                            .user_agent = options_.user_agent};
   if (!options_.authorities_file.empty()) {
-    made.tls =
-        tls::Context::client({.authorities_file = options_.authorities_file, .alpn = {"http/1.1"}})
-            .or_throw();
+    made.tls = tls::Context::client({.authorities_file = options_.authorities_file}).or_throw();
   }
   made.proxies_from_environment();
   return made;

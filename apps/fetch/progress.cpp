@@ -61,11 +61,14 @@ std::int64_t us(Duration time) {
 
 std::string json_of(const Item& item) {
   const char* const k_states[] = {"waiting", "loading", "done", "kept", "failed"};
-  boost::json::object line{
-      {"url", item.url},           {"state", k_states[static_cast<std::size_t>(item.state)]},
-      {"status", item.status},     {"bytes", item.received},
-      {"resumed", item.resumed},   {"began_us", us(item.began)},
-      {"ended_us", us(item.ended)}};
+  boost::json::object line{{"url", item.url},
+                           {"state", k_states[static_cast<std::size_t>(item.state)]},
+                           {"status", item.status},
+                           {"bytes", item.received},
+                           {"resumed", item.resumed},
+                           {"began_us", us(item.began)},
+                           {"ended_us", us(item.ended)},
+                           {"http2", item.http2}};
   if (!item.file.empty()) line["file"] = item.file;
   // JSON lets C1 controls and bytes that are no UTF-8 through, and may be read on a terminal too.
   if (!item.type.empty()) line["type"] = cli::terminal_text(item.type);

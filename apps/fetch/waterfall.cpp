@@ -16,7 +16,7 @@ constexpr int k_row = 20;
 constexpr int k_head = 56;
 constexpr int k_label = 300;
 constexpr int k_width = 820;  // Of the time axis.
-constexpr int k_note = 110;   // To the right of it.
+constexpr int k_note = 130;   // To the right of it.
 
 struct Phase {
   std::string_view name;
@@ -108,15 +108,21 @@ std::string row(const Item& item, int y, double scale) {
     }
     from = ends[i];
   }
+<<<<<<< HEAD
   title += failed ? cli::terminal_text(item.error) : cli::readable_size(item.received);
+=======
+  title += failed ? item.error
+                  : fmt::format("{}, {}", cli::readable_size(item.received),
+                                item.http2 ? "HTTP/2" : "HTTP/1.1");
+>>>>>>> s8-h2c
   return fmt::format(
       "<g><title>{}</title><text x=\"8\" y=\"{}\">{}</text>{}"
       "<text class=\"muted\" x=\"{:.1f}\" y=\"{}\">{}</text></g>\n",
       cli::escape_html(title), y + 14, cli::escape_html(short_name(item, 44)), bars,
       k_label + from * scale + 6, y + 14,
       failed ? "failed"
-             : fmt::format("{}, {}", time_text(from - ms(item.began)),
-                           cli::readable_size(item.received)));
+             : fmt::format("{}, {}{}", time_text(from - ms(item.began)),
+                           cli::readable_size(item.received), item.http2 ? ", h2" : ""));
 }
 
 }  // namespace

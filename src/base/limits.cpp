@@ -33,6 +33,9 @@ constexpr Limit k_all[] = {
     http_packing_max,       http_form_pairs_max,    http_challenges_max,
     http2_streams_max,     http2_stream_window,     http2_connection_window,
     http2_continuations_max, http2_reset_rate,      http2_control_rate,
+    http2_client_stream_window, http2_client_connection_window,
+    http2_ping_timeout,    http_interims_max,       http_continue_timeout,
+    http_client_waiting_max,
 };
 
 }  // namespace

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "http/client_http1.hpp"
+#include "http/client_http2.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/core/sleep.hpp"
 #include "rondo/proto/base64.hpp"
@@ -125,41 +127,35 @@ bool is_refusal(int status) noexcept { return status == 502 || status == 503 || 
 
 }  // namespace
 
-Task<Result<Owned<ClientExchange>>> ClientState::attempt(const ClientRequest& request,
-                                                         const Target& target,
-                                                         std::string_view upgrade) {
-  Owned<ClientExchange> exchange(new ClientExchange(*this, target, upgrade));
-  const TimePoint began = now();
-  exchange->origin_place.emplace(co_await exchange->origin.places.acquire());
-  exchange->place.emplace(co_await places.acquire());
-  exchange->timings.queued = now() - began;
-  exchange->connection = take_idle(exchange->origin);
-  if (exchange->connection) {
-    exchange->timings.reused = true;
-    ++statistics.reused;
-  } else {
-    auto made = co_await connect(target, exchange->timings, began);
-    if (!made) co_return made.error();
-    exchange->connection = std::move(*made);
-  }
-  ++statistics.requests;
-  auto done = co_await exchange->exchange(request);
-  exchange->timings.head = now() - began;
-  if (!done) {
-    const bool unheard = exchange->timings.reused && !exchange->any_received;
-    exchange->fail();
+Task<Result<Owned<ClientExchange>>> ClientState::attempt(std::shared_ptr<Sending> sending,
+                                                         const Target& target, Attempt& how) {
+  for (bool again = false;; again = true) {
+    Owned<ClientExchange> exchange(new ClientExchange(*this, target, how));
+    const TimePoint began = now();
+    auto found = co_await find_carrier(*exchange, began);
+    if (!found) co_return found.error();
+    ++statistics.requests;
+    auto done = co_await exchange->exchange(sending);
+    exchange->timings.head = now() - began;
+    if (done) co_return std::move(exchange);
+    const Fate fate = exchange->carrier->fate();
+    const bool reused = exchange->timings.reused;
+    if (fate == Fate::unseen)
+      exchange->carrier.reset();
+    else
+      exchange->fail();
+    if (done.error() == Errc::not_supported) co_return done.error();
     // A connection that its server had given up: nobody has seen the request.
-    if (unheard && may_repeat(request)) {
-      ++statistics.retries;
-      exchange.reset();
-      co_return co_await attempt(request, target, upgrade);
-    }
-    co_return done.error();
+    const bool unheard = fate == Fate::unheard && reused && may_repeat(sending->request);
+    how.unseen = fate == Fate::unseen && sending->is_whole();
+    if (!unheard && (!how.unseen || again)) co_return done.error();
+    ++statistics.retries;
   }
-  co_return std::move(exchange);
 }
 
-Task<Result<Answer>> ClientState::send(ClientRequest request) {
+Task<Result<Answer>> ClientState::send(ClientRequest given) {
+  const auto sending = std::make_shared<Sending>(std::move(given));
+  ClientRequest& request = sending->request;
   if (auto good = check(request); !good) co_return good.error();
   auto target = Target::of(options, request.url);
   if (!target) co_return target.error();
@@ -170,7 +166,8 @@ Task<Result<Answer>> ClientState::send(ClientRequest request) {
   while (true) {
     login.authorize(request, *target);
     Result<Answer> answer = Error(Errc::try_again, "http");
-    if (auto made = co_await attempt(request, *target))
+    Attempt how;
+    if (auto made = co_await attempt(sending, *target, how))
       answer = Answer(*made->release());
     else
       answer = made.error();
@@ -182,7 +179,8 @@ Task<Result<Answer>> ClientState::send(ClientRequest request) {
     }
     const bool refused = answer && is_refusal(answer->status());
     const bool passing = refused || (!answer && may_pass(answer.error()));
-    if (passing && may_repeat(request) && repeated < options.retries_max) {
+    const bool repeatable = how.unseen || may_repeat(request);
+    if (passing && repeatable && repeated < options.retries_max) {
       const Duration asked = refused ? asked_delay(answer->head()) : Duration::zero();
       if (asked <= 10 * delay) {
         if (answer) (void)co_await answer->read_all(65'536);  // So that its connection is kept.
@@ -230,6 +228,13 @@ std::string_view Answer::url() const noexcept { return exchange_->target.url; }
 std::size_t Answer::redirects() const noexcept { return exchange_->redirects; }
 const ClientTimings& Answer::timings() const noexcept { return exchange_->timings; }
 
+const proto::FieldList& Answer::trailers() const noexcept { return exchange_->trailers; }
+
+std::string_view Answer::version() const noexcept {
+  if (head().major_version() == 2) return "HTTP/2";
+  return head().minor_version() == 0 ? "HTTP/1.0" : "HTTP/1.1";
+}
+
 bool Answer::was_packed() const noexcept { return exchange_->unpacking.has_value(); }
 
 Task<Result<ByteView>> Answer::read() {
@@ -253,25 +258,34 @@ Task<Result<std::string>> Answer::read_all(std::size_t max) {
 // ---- ClientUpgrade
 
 ClientUpgrade::~ClientUpgrade() { delete exchange_; }
-ByteStream& ClientUpgrade::stream() noexcept { return exchange_->connection->stream(); }
+ByteStream& ClientUpgrade::stream() noexcept { return exchange_->carrier->upgraded(); }
 const proto::ResponseHead& ClientUpgrade::head() const noexcept { return exchange_->head; }
 
 Loan ClientUpgrade::take_rest(ByteView& rest) noexcept {
-  rest = std::exchange(exchange_->connection->input, {});
-  return std::move(exchange_->connection->loan);
+  return exchange_->carrier->take_rest(rest);
 }
 
-Task<Result<ClientUpgrade>> Client::upgrade(ClientRequest request, std::string protocol) {
+Task<Result<ClientUpgrade>> Client::upgrade(ClientRequest request, std::string protocol,
+                                            bool over_http2) {
   if (auto good = detail::check(request); !good) co_return good.error();
   auto target = detail::Target::of(state_->options, request.url);
   if (!target) co_return target.error();
   target->tunnel = true;  // A proxy that forwards requests need not know the protocol.
-  auto made = co_await state_->attempt(request, *target, protocol);
+  const auto sending = std::make_shared<detail::Sending>(std::move(request));
+  const bool only_http2 = state_->options.versions == Versions::http2;
+  detail::Attempt how{.upgrade = protocol, .http1_only = !over_http2 && !only_http2};
+  auto made = co_await state_->attempt(sending, *target, how);
+  if (!made && made.error() == Errc::not_supported && !only_http2) {
+    how.http1_only = true;
+    made = co_await state_->attempt(sending, *target, how);
+  }
   if (!made) co_return made.error();
   detail::ClientExchange& exchange = **made;
-  if (exchange.head.status() != 101) {
+  const int status = exchange.head.status();
+  const bool agreed = exchange.head.major_version() == 2 ? status / 100 == 2 : status == 101;
+  if (!agreed || exchange.ended) {
     co_return Error(Errc::access_denied, "http upgrade",
-                    target->url + " answered " + std::to_string(exchange.head.status()));
+                    target->url + " answered " + std::to_string(status));
   }
   // It may live long: others have the place.
   exchange.place.reset();
@@ -290,7 +304,10 @@ Task<Result<Answer>> Client::send(ClientRequest request) {
 
 ClientStatistics Client::statistics() const noexcept {
   ClientStatistics now = state_->statistics;
-  for (const auto& [name, origin] : state_->origins) now.idle += origin.idle.size();
+  for (const auto& [name, origin] : state_->origins) {
+    now.idle += origin.idle.size();
+    for (const auto& each : origin.http2) now.idle += each->is_idle() ? 1 : 0;
+  }
   return now;
 }
 

@@ -4,7 +4,8 @@
 #include <utility>
 
 #include "base/text.hpp"
-#include "http/client.hpp"
+#include "http/client_http1.hpp"
+#include "http/client_http2.hpp"
 #include "rondo/core/cancel.hpp"
 #include "rondo/core/loop.hpp"
 #include "rondo/net/tcp.hpp"
@@ -26,16 +27,41 @@ bool goes_direct(const ClientOptions& options, std::string_view host) {
   });
 }
 
-/// "http://proxy:3128" -> "proxy:3128".
-Result<std::string> proxy_address(std::string_view url) {
-  const std::string whole = url.find("://") == std::string_view::npos ? "http://" + std::string(url)
-                                                                      : std::string(url);
+struct Proxy {
+  std::string address;        ///< "proxy:3128"
+  std::string authorization;  ///< empty: it named nobody
+};
+
+/// "http://user:password@proxy:3128" taken apart. An error names the proxy without its password.
+Result<Proxy> parse_proxy(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t begin = scheme == url.npos ? 0 : scheme + 3;
+  const std::size_t end = std::min(url.find_first_of("/?#", begin), url.size());
+  const std::size_t at = url.substr(0, end).rfind('@');
+  const bool named = at != url.npos && at >= begin;
+  const std::string_view who = named ? url.substr(begin, at - begin) : std::string_view();
+  const std::string_view rest = named ? url.substr(at + 1) : url.substr(begin);
+  const std::string whole =
+      std::string(scheme == url.npos ? "http" : url.substr(0, scheme)) + "://" + std::string(rest);
+  // Also of what is no URL nothing is told that may be a password.
+  const std::size_t told = whole.rfind('@');
+  const std::string name = told == whole.npos ? whole : whole.substr(told + 1);
   const auto parts = proto::parse_url(whole);
   if (!parts || !iequals(parts->scheme, "http")) {
-    return Error(Errc::invalid_argument, "http proxy", url);
+    return Error(Errc::invalid_argument, "http proxy", name);
   }
-  return std::string(parts->authority.host) + ":" +
-         std::to_string(parts->authority.port.value_or(80));
+  Proxy made{.address = std::string(parts->authority.host) + ":" +
+                        std::to_string(parts->authority.port.value_or(80)),
+             .authorization = {}};
+  if (!named) return made;
+  const std::size_t colon = std::min(who.find(':'), who.size());
+  const auto user = proto::percent_decode(who.substr(0, colon));
+  const auto password = proto::percent_decode(colon < who.size() ? who.substr(colon + 1) : "");
+  if (!user || !password) {
+    return Error(Errc::invalid_argument, "http proxy (its user information)", name);
+  }
+  made.authorization = basic_authorization(*user, *password);
+  return made;
 }
 
 template <class S>
@@ -66,9 +92,11 @@ Result<Target> Target::of(const ClientOptions& options, std::string_view url) {
   if (!parts.query.empty()) made.path.append("?").append(parts.query);
   const std::string& proxy = made.secure ? options.https_proxy : options.http_proxy;
   if (!proxy.empty() && options.unix_path.empty() && !goes_direct(options, made.host)) {
-    auto address = proxy_address(proxy);
-    if (!address) return address.error();
-    made.proxy = std::move(*address);
+    auto where = parse_proxy(proxy);
+    if (!where) return where.error();
+    made.proxy = std::move(where->address);
+    const bool own = options.proxy_authorization.empty();
+    made.proxy_authorization = own ? where->authorization : options.proxy_authorization;
   }
   return made;
 }
@@ -83,7 +111,9 @@ ClientState::ClientState(ClientOptions&& given)
 }
 
 ClientState::~ClientState() {
-  reaper.cancel();
+  for (auto& [name, origin] : origins)
+    while (!origin.http2.empty()) origin.http2.back()->close();
+  reaper.cancel();  // Behind them: what ends asks for it.
   for (const auto& [name, origin] : origins)
     RONDO_ASSERT(origin.users == 0, "a Client was destroyed before its requests and Answers");
 }
@@ -104,30 +134,39 @@ Owned<ClientConnection> ClientState::take_idle(Origin& origin) {
 }
 
 void ClientState::give_back(Origin& origin, Owned<ClientConnection> connection) {
-  connection->served = true;
   connection->idle_since = now();
   connection->loan = Loan();
   origin.idle.push_front(std::move(connection));
-  if (!reaper.pending()) {
-    reaper = Loop::current().call_later(options.keep_alive, [this] { close_idle(); });
-  }
+  see_idle();
+}
+
+/// A connection has become idle.
+void ClientState::see_idle() noexcept {
+  if (reaper.pending()) return;
+  reaper = Loop::current().call_later(options.keep_alive, [this] { close_idle(); });
 }
 
 /// Closes what has been idle too long, and comes back while something is left.
 void ClientState::close_idle() {
   TimePoint oldest = k_no_deadline;
   for (auto& [name, origin] : origins) {
-    while (!origin.idle.empty() &&
-           now() - origin.idle.back()->idle_since >= options.keep_alive) {
+    while (!origin.idle.empty() && now() - origin.idle.back()->idle_since >= options.keep_alive) {
       origin.idle.pop_back();
       --statistics.connections;
     }
     if (!origin.idle.empty()) oldest = std::min(oldest, origin.idle.back()->idle_since);
+    for (std::size_t i = origin.http2.size(); i-- > 0;) {
+      ClientHttp2& each = *origin.http2[i];
+      if (!each.is_idle()) continue;
+      if (now() - each.idle_since() >= options.keep_alive)
+        each.close();
+      else
+        oldest = std::min(oldest, each.idle_since());
+    }
   }
-  std::erase_if(origins, [](const auto& each) {
-    return each.second.users == 0 && each.second.idle.empty();
-  });
+  std::erase_if(origins, [](const auto& each) { return each.second.is_unused(); });
   if (oldest == k_no_deadline) return;
+  reaper.cancel();  // What was closed here has asked for it.
   reaper = Loop::current().call_at(oldest + options.keep_alive, [this] { close_idle(); });
 }
 
@@ -146,13 +185,13 @@ void ClientState::evict_oldest() noexcept {
 
 void ClientState::leave(const std::string& name) noexcept {
   const auto at = origins.find(name);
-  if (--at->second.users == 0 && at->second.idle.empty()) origins.erase(at);
+  --at->second.users;
+  if (at->second.is_unused()) origins.erase(at);
 }
 
 // ---- New connections
 
-Task<Result<Owned<Transport>>> ClientState::reach(const Target& target,
-                                                    TimePoint& resolved_at) {
+Task<Result<Owned<Transport>>> ClientState::reach(const Target& target, TimePoint& resolved_at) {
   if (!options.unix_path.empty()) {
     auto made = co_await unix_stream::connect(options.unix_path);
     if (!made) co_return made.error();
@@ -172,8 +211,8 @@ Task<Result<>> ClientState::open_tunnel(ByteStream& proxy, const Target& target)
   std::array<std::byte, 2'048> buffer;
   proto::HeadWriter head(buffer);
   head.request("CONNECT", target.address).field("Host", target.address);
-  if (!options.proxy_authorization.empty())
-    head.field("Proxy-Authorization", options.proxy_authorization);
+  if (!target.proxy_authorization.empty())
+    head.field("Proxy-Authorization", target.proxy_authorization);
   auto size = head.finish();
   if (!size) co_return size.error();
   auto sent = co_await proxy.write_all(ByteView(buffer).first(*size));
@@ -198,9 +237,8 @@ Task<Result<>> ClientState::open_tunnel(ByteStream& proxy, const Target& target)
   }
 }
 
-Task<Result<Owned<ClientConnection>>> ClientState::connect(const Target& target,
-                                                           ClientTimings& timings,
-                                                           TimePoint began) {
+Task<Result<Opened>> ClientState::connect(const Target& target, ClientTimings& timings,
+                                          TimePoint began, std::vector<std::string> alpn) {
   if (statistics.connections >= options.connections_max) evict_oldest();
   TimePoint resolved_at = began;
   auto reached = co_await with_timeout(options.connect_timeout, reach(target, resolved_at));
@@ -211,24 +249,23 @@ Task<Result<Owned<ClientConnection>>> ClientState::connect(const Target& target,
   }
   timings.resolved = resolved_at - began;
   timings.connected = now() - began;
-  Owned<Transport> transport = std::move(*reached);
+  Opened opened{.transport = std::move(*reached)};
   if (target.secure) {
     if (!tls) {
-      auto context = tls::Context::client({.alpn = {"http/1.1"}});
+      auto context = tls::Context::client();
       if (!context) co_return context.error();
       tls = std::move(*context);
     }
-    auto secured = co_await tls::detail::connect(*tls, std::move(transport), target.address, {});
+    auto secured = co_await tls::detail::connect(*tls, std::move(opened.transport), target.address,
+                                                 {.alpn = std::move(alpn)});
     if (!secured) co_return secured.error();
     timings.secured = now() - began;
-    transport = transport_of(std::move(*secured));
+    opened.http2 = secured->alpn() == "h2";
+    opened.transport = transport_of(std::move(*secured));
   }
   ++statistics.opened;
   ++statistics.connections;
-  const proto::HttpLimits limits{.head_max = options.head_max,
-                                 .fields_max = options.fields_max,
-                                 .body_max = static_cast<std::uint64_t>(-1)};
-  co_return Owned<ClientConnection>(new ClientConnection(std::move(transport), limits));
+  co_return std::move(opened);
 }
 
 }  // namespace rondo::http::detail

@@ -236,7 +236,7 @@ Task<> Connection::finish() {
     co_return;
   }
   if (ex.answer == Exchange::Answer::streaming && !cut_) {
-    ex.out.append(ex.end_stream());
+    ex.end_stream();
     if (ex.close) over_ = true;
   }
   if ((!ex.owned.empty() || !ex.shared.empty()) && !cut_) {
@@ -320,21 +320,6 @@ std::string_view Connection::peer_address() {
     if (auto where = socket_->peer()) address_ = where->to_string();
   }
   return address_;
-}
-
-Upgraded Connection::upgrade(std::string_view protocol) {
-  Http1Exchange& ex = *ex_;
-  RONDO_ASSERT(ex.answer == Exchange::Answer::open, "switch_protocols() after an answer");
-  RONDO_ASSERT(ex.body == Exchange::Body::ended, "only a request without a body may upgrade");
-  ex.answer = Exchange::Answer::upgraded;
-  ex.out.append("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ");
-  ex.out.append(protocol).append("\r\n").append(ex.fields).append("\r\n");
-  // Alone on the stream and small: it cannot exceed a limit. A failed stream says so at the
-  // first read or write of the protocol that follows.
-  (void)stream_.try_write(SharedBytes::copy(ex.out));
-  ex.out = {};
-  const ByteView rest = std::exchange(ex.input, {});
-  return {stream_, std::move(ex.loan), rest, this};
 }
 
 }  // namespace rondo::http::detail

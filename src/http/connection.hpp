@@ -45,6 +45,7 @@ struct Http1Exchange final : OwnParser, Exchange {
   Task<Result<std::string_view>> wait_all(bool yield) override;
   void set_body_max(std::uint64_t bytes) noexcept override { parser.set_body_max(bytes); }
   Task<> disconnected() override;
+  const proto::FieldList& request_trailers() const noexcept override { return parser.trailers(); }
   // Response.
   void put_head(std::uint64_t length, bool has_length);
   void put_number(std::uint64_t value);
@@ -54,11 +55,13 @@ struct Http1Exchange final : OwnParser, Exchange {
   void send_shared(SharedBytes body) override;
   void send_owned(std::string body) override;
   void begin_stream();
-  std::string_view end_stream() noexcept;        // What ends a streamed body.
+  void end_stream();                             // Puts what ends a streamed body.
   Task<Result<>> write(ByteView piece) override;
   Task<Result<>> flush() override;
   Task<Result<>> send_file(int fd, std::uint64_t offset, std::uint64_t length) override;
   void cut() noexcept override;
+  Upgraded upgrade(std::string_view protocol) override;
+  void cancel_upgraded() noexcept override;
 
   Http1Exchange* next = nullptr;   // In the server's list of free ones.
   Loan loan;                   // Received bytes; `input` is the part not parsed yet.
@@ -96,7 +99,6 @@ class Connection : public ListLink {
   ByteStream& stream() noexcept { return stream_; }
   net::Stream* socket() noexcept { return socket_; }
   bool stopping() const noexcept { return stopping_; }
-  Upgraded upgrade(std::string_view protocol);
 
  private:
   Task<> run_http2();

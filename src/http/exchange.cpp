@@ -21,6 +21,7 @@ void Exchange::begin(bool has_body) noexcept {
   close = !head.keep_alive() || connection->stopping();
   params.count = 0;
   fields.clear();
+  out_trailers.clear();
 }
 
 Result<ByteView> Exchange::fail_body(Errc code) noexcept {

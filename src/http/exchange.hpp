@@ -33,6 +33,7 @@ struct Exchange {
   virtual Task<Result<std::string_view>> wait_all(bool yield) = 0;
   virtual void set_body_max(std::uint64_t bytes) noexcept = 0;
   virtual Task<> disconnected() = 0;
+  virtual const proto::FieldList& request_trailers() const noexcept = 0;
   // The answer.
   virtual void send_whole(std::string_view body) = 0;         // Copies it.
   virtual void send_shared(SharedBytes body) = 0;
@@ -42,6 +43,10 @@ struct Exchange {
   virtual Task<Result<>> send_file(int fd, std::uint64_t offset, std::uint64_t length) = 0;
   /// A part of the answer has left and the rest will not come: whoever reads it must see that.
   virtual void cut() noexcept = 0;
+  /// Leaves HTTP for `protocol`, which the request asked for.
+  virtual Upgraded upgrade(std::string_view protocol) = 0;
+  /// Ends what it was upgraded to, its handler first.
+  virtual void cancel_upgraded() noexcept = 0;
 
   // Common to both.
   void begin(bool has_body) noexcept;            // A new request: forgets the one before.
@@ -58,6 +63,7 @@ struct Exchange {
   Connection* connection = nullptr;
   Params params;
   std::string fields;            // Of the answer: lines with their CRLF.
+  std::string out_trailers;      // Of a streamed one, the same.
   std::string owned;             // Body of the answer, when it came by send_owned().
   SharedBytes shared;
   std::uint64_t length_left = 0;

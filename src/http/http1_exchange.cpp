@@ -192,12 +192,12 @@ void Http1Exchange::begin_stream() {
   if (has_no_body()) chunked = false;
 }
 
-std::string_view Http1Exchange::end_stream() noexcept {
+void Http1Exchange::end_stream() {
   if (has_length && length_left > 0 && !has_no_body()) {
     log(LogLevel::warning, "http: a handler sent less than its Content-Length");
     close = true;
   }
-  return chunked ? proto::k_last_chunk : std::string_view();
+  if (chunked) out.append("0\r\n").append(out_trailers).append("\r\n");
 }
 
 Task<> Http1Exchange::disconnected() {
@@ -211,6 +211,22 @@ Task<> Http1Exchange::disconnected() {
 }
 
 void Http1Exchange::cut() noexcept { connection->cut(); }
+void Http1Exchange::cancel_upgraded() noexcept { connection->cancel(); }
+
+Upgraded Http1Exchange::upgrade(std::string_view protocol) {
+  RONDO_ASSERT(answer == Answer::open, "switch_protocols() after an answer");
+  RONDO_ASSERT(body == Body::ended, "only a request without a body may upgrade");
+  answer = Answer::upgraded;
+  out.append("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ");
+  out.append(protocol).append("\r\n").append(fields).append("\r\n");
+  ByteStream& stream = connection->stream();
+  // Alone on the stream and small: it cannot exceed a limit. A failed stream says so at the
+  // first read or write of the protocol that follows.
+  (void)stream.try_write(SharedBytes::copy(out));
+  out = {};
+  const ByteView rest = std::exchange(input, {});
+  return {stream, std::move(loan), rest, this};
+}
 
 Task<Result<>> Http1Exchange::write(ByteView piece) {
   if (connection->is_cut()) co_return Error(Errc::broken, "write");

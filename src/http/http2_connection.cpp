@@ -204,9 +204,11 @@ void Http2Connection::finish(Http2Exchange& ex) {
       log(LogLevel::warning, "http: a handler sent less than its Content-Length");
       ex.cut();
     } else {
+      ex.put_trailers();
       ex.supply(ex.untaken(), true);
     }
   }
+  if (ex.tunnel) ex.tunnel->shutdown_write();
   ex.discard();
   const bool goes_on = ex.is_open() && !ex.request_ended();
   if (goes_on && !rest_clock_.armed()) rest_clock_.arm_after(server_.options.drain_timeout);
@@ -232,7 +234,8 @@ void Http2Connection::release(Http2Exchange& ex) noexcept {
 
 void Http2Connection::cancel_handlers(CancelReason reason) noexcept {
   for (Http2Exchange* at = open_.first(); at; at = open_.next(*at)) {
-    if (at->task) at->task->cancel(reason);
+    if (at->tunnel) at->tunnel->on_closed(Errc::connection_reset);
+    else if (at->task) at->task->cancel(reason);
   }
 }
 
@@ -255,6 +258,7 @@ void Http2Connection::on_head(proto::Http2Stream& stream) {
 
 void Http2Connection::on_body(proto::Http2Stream& stream, ByteView piece) {
   Http2Exchange& ex = of(stream);
+  if (ex.tunnel && ex.running) return ex.tunnel->on_data(piece);
   ex.unused += piece.size();
   ex.received += piece.size();
   const bool is_read = ex.running || ex.answer == Exchange::Answer::open;
@@ -265,13 +269,22 @@ void Http2Connection::on_body(proto::Http2Stream& stream, ByteView piece) {
   ex.moved.set();
 }
 
-void Http2Connection::on_end(proto::Http2Stream& stream) { of(stream).moved.set(); }
-void Http2Connection::on_taken(proto::Http2Stream& stream) { of(stream).moved.set(); }
+void Http2Connection::on_end(proto::Http2Stream& stream) {
+  if (of(stream).tunnel) of(stream).tunnel->on_end();
+  of(stream).moved.set();
+}
+
+void Http2Connection::on_taken(proto::Http2Stream& stream) {
+  if (of(stream).tunnel) of(stream).tunnel->on_taken();
+  of(stream).moved.set();
+}
 
 void Http2Connection::on_closed(proto::Http2Stream& stream, proto::Http2Code) {
   Http2Exchange& ex = of(stream);
   ex.moved.set();
+  if (ex.tunnel) ex.tunnel->on_closed(ex.request_ended() ? Errc{0} : Errc::connection_reset);
   if (!ex.running) return release(ex);
+  if (ex.tunnel) return;  // Its reader is told, as over a connection of its own.
   if (!ex.answer_ended() && !ex.was_cut && ex.task) ex.task->cancel({"the client has gone"});
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "http/connection.hpp"
+#include "http/http2_tunnel.hpp"
 #include "rondo/base/intrusive_list.hpp"
 #include "rondo/core/event.hpp"
 #include "rondo/core/scope.hpp"
@@ -39,6 +40,9 @@ struct Http2Exchange final : proto::Http2Stream, Exchange, ListLink {
   Task<Result<std::string_view>> wait_all(bool yield) override;
   void set_body_max(std::uint64_t bytes) noexcept override { body_max = bytes; }
   Task<> disconnected() override;
+  const proto::FieldList& request_trailers() const noexcept override {
+    return Http2Stream::trailers();
+  }
   Result<> check_body() noexcept;
   Task<Result<>> wait_more();
   void use_up(std::size_t bytes) noexcept;
@@ -57,11 +61,16 @@ struct Http2Exchange final : proto::Http2Stream, Exchange, ListLink {
   Task<Result<>> flush() override;
   Task<Result<>> send_file(int fd, std::uint64_t offset, std::uint64_t length) override;
   void cut() noexcept override;
+  Upgraded upgrade(std::string_view protocol) override;
+  void cancel_upgraded() noexcept override;
+  void put_trailers();
+  bool is_misunderstood() noexcept;
 
   Http2Connection* http2 = nullptr;
   Http2Exchange* next = nullptr;   // In the server's list of free ones.
   Handler* handler = nullptr;
   std::optional<JoinHandle<void>> task;
+  Owned<Http2Tunnel> tunnel;     // What an extended CONNECT has been upgraded to.
   Event moved;                   // The body has grown, bytes were taken, or the stream has closed.
   std::string arrived;           // Of the body, not read yet.
   std::string lent;              // What read() gave last.
@@ -75,6 +84,7 @@ struct Http2Exchange final : proto::Http2Stream, Exchange, ListLink {
   bool collecting = false;
   bool running = false;
   bool was_cut = false;
+  bool misunderstood = false;    // Its handler did not know that 200 is a tunnel.
 };
 
 class Http2Connection final : proto::Http2Events {
@@ -95,6 +105,7 @@ class Http2Connection final : proto::Http2Events {
   std::vector<proto::Field>& fields() noexcept { return fields_; }
   /// There is something to be written.
   void wake() noexcept { wake_.set(); }
+  Event& wake_event() noexcept { return wake_; }
   /// A handler has ended, or was cancelled.
   void finish(Http2Exchange& exchange);
   void handler_ended(Http2Exchange& exchange, bool cancelled) noexcept;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <charconv>
 
+#include "http/fields.hpp"
 #include "http/http2_connection.hpp"
 #include "rondo/base/log.hpp"
 #include "rondo/core/cancel.hpp"
@@ -15,13 +17,14 @@ void Http2Exchange::open(Http2Connection& at) noexcept {
   answer = Answer::open;
   received = unused = 0;
   taken_before = 0;
-  was_waiting = rest_seen = collecting = running = was_cut = false;
+  was_waiting = rest_seen = collecting = running = was_cut = misunderstood = false;
 }
 
 void Http2Exchange::clear() noexcept {
   http2 = nullptr;
   connection = nullptr;
   task.reset();
+  tunnel.reset();
   owned = {};
   shared = {};
   for (std::string* block : {&arrived, &lent, &out}) {
@@ -34,6 +37,8 @@ void Http2Exchange::clear() noexcept {
 // --- The request's body -----------------------------------------------------------------------
 
 void Http2Exchange::use_up(std::size_t bytes) noexcept {
+  // What was lent may have been given back already: by a read_all() that was cancelled.
+  bytes = std::min(bytes, unused);
   if (bytes == 0) return;
   unused -= bytes;
   http2->session().consumed(*this, bytes);
@@ -57,8 +62,11 @@ Result<> Http2Exchange::check_body() noexcept {
 }
 
 bool Http2Exchange::pull(Result<ByteView>& piece) {
+  collecting = false;  // A read_all() may have been cancelled: pieces wait for their reader again.
   use_up(lent.size());
   lent.clear();
+  // What follows an extended CONNECT is no body.
+  if (head.extended_connect()) return piece = ByteView(), true;
   if (auto good = check_body(); !good) return piece = good.error(), true;
   if (!arrived.empty()) {
     std::swap(lent, arrived);
@@ -100,6 +108,7 @@ bool Http2Exchange::collect(Result<std::string_view>& all) {
     use_up(unused);
     lent.clear();
   }
+  if (head.extended_connect()) return all = std::string_view(), true;
   if (auto good = check_body(); !good) return all = good.error(), true;
   if (!request_ended()) return false;
   body = Body::ended;
@@ -128,7 +137,8 @@ void Http2Exchange::put_head(std::uint64_t length, bool with_length, bool has_bo
   list.clear();
   const auto add_line = [&list](std::string_view line) {
     const std::size_t colon = line.find(':');
-    list.push_back({line.substr(0, colon), line.substr(colon + 2)});
+    const std::string_view name = line.substr(0, colon);
+    if (!is_of_http1(name)) list.push_back({name, trimmed(line.substr(colon + 2))});
   };
   const std::string_view date = connection->server().date.get();
   add_line(date.substr(0, date.size() - 2));
@@ -146,10 +156,17 @@ void Http2Exchange::put_head(std::uint64_t length, bool with_length, bool has_bo
   http2->wake();
 }
 
+/// To who asked for another protocol 200 says that it is spoken from here on (RFC 8441, section 5):
+/// an answer of a handler that knows nothing of it would be taken for that.
+bool Http2Exchange::is_misunderstood() noexcept {
+  misunderstood = misunderstood || (head.extended_connect() && status / 100 == 2);
+  return misunderstood;
+}
+
 bool Http2Exchange::begin_whole(std::uint64_t length) {
   RONDO_ASSERT(answer == Answer::open, "an answer is sent once");
-  if (bad_field) {
-    status = 500;
+  if (bad_field || is_misunderstood()) {
+    status = misunderstood ? 501 : 500;
     fields.clear();
     length = 0;
   }
@@ -163,7 +180,10 @@ bool Http2Exchange::begin_whole(std::uint64_t length) {
 
 void Http2Exchange::begin_stream() {
   RONDO_ASSERT(answer == Answer::open, "an answer is sent once");
-  if (bad_field) return send_whole({});
+  if (bad_field || is_misunderstood()) {
+    bad_field = true;  // Nothing of the body is sent.
+    return send_whole({});
+  }
   answer = Answer::streaming;
   put_head(length_left, has_length, !has_no_body());
 }
@@ -242,6 +262,35 @@ Task<Result<>> Http2Exchange::send_file(int fd, std::uint64_t offset, std::uint6
   begin_stream();
   if (has_no_body() || bad_field || length == 0) co_return Result<>();
   co_return co_await copy_part(fd, offset, length);
+}
+
+Upgraded Http2Exchange::upgrade(std::string_view) {
+  RONDO_ASSERT(answer == Answer::open, "switch_protocols() after an answer");
+  answer = Answer::upgraded;
+  status = 200;
+  put_head(0, false, true);
+  tunnel = Owned<Http2Tunnel>(new Http2Tunnel(*this, http2->session(), http2->wake_event()));
+  unused = 0;  // What has arrived is the tunnel's to give back.
+  if (!arrived.empty()) tunnel->on_data(rondo::as_bytes(std::exchange(arrived, {})));
+  if (request_ended()) tunnel->on_end();
+  return {*tunnel, {}, {}, this};
+}
+
+void Http2Exchange::cancel_upgraded() noexcept {
+  if (task) task->cancel({"the client takes nothing"});
+}
+
+/// In front of the end of the body.
+void Http2Exchange::put_trailers() {
+  std::vector<proto::Field>& list = http2->fields();
+  list.clear();
+  for (std::string_view rest = out_trailers; !rest.empty();) {
+    const std::size_t end = rest.find("\r\n");
+    const std::size_t colon = rest.find(':');
+    list.push_back({rest.substr(0, colon), trimmed(rest.substr(colon + 1, end - colon - 1))});
+    rest.remove_prefix(end + 2);
+  }
+  if (!list.empty()) http2->session().set_trailers(*this, list);
 }
 
 void Http2Exchange::cut() noexcept {

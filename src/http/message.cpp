@@ -2,6 +2,7 @@
 #include "rondo/http/message.hpp"
 
 #include "http/connection.hpp"
+#include "http/fields.hpp"
 #include "rondo/base/log.hpp"
 #include "rondo/proto/http1_write.hpp"
 #include "rondo/proto/url.hpp"
@@ -39,6 +40,8 @@ std::string_view Request::version() const noexcept {
   if (head().major_version() == 2) return "HTTP/2";
   return head().minor_version() == 0 ? "HTTP/1.0" : "HTTP/1.1";
 }
+
+const proto::FieldList& Request::trailers() const noexcept { return exchange_.request_trailers(); }
 
 void Request::set_body_max(std::uint64_t bytes) noexcept { exchange_.set_body_max(bytes); }
 
@@ -100,6 +103,15 @@ Response& Response::header(std::string_view name, std::string_view value) {
   return *this;
 }
 
+Response& Response::trailer(std::string_view name, std::string_view value) {
+  if (!detail::may_be_trailer(name, value)) {
+    log(LogLevel::error, "http: a handler set a field that no trailer may be; left out");
+    return *this;
+  }
+  exchange_.out_trailers.append(name).append(": ").append(value).append("\r\n");
+  return *this;
+}
+
 Response& Response::content_length(std::uint64_t bytes) noexcept {
   exchange_.has_length = true;
   exchange_.length_left = bytes;
@@ -145,9 +157,9 @@ Task<Result<>> Response::send_file(int descriptor, std::uint64_t offset, std::ui
 
 Upgraded Response::switch_protocols(std::string_view protocol) {
   RONDO_ASSERT(!exchange_.head.upgrade().empty(), "the client did not ask for an upgrade");
-  return exchange_.connection->upgrade(protocol);
+  return exchange_.upgrade(protocol);
 }
 
-void Upgraded::cancel() noexcept { connection->cancel(); }
+void Upgraded::cancel() noexcept { exchange->cancel_upgraded(); }
 
 }  // namespace rondo::http

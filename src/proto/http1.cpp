@@ -238,10 +238,11 @@ HttpEvent MessageParser<Head>::end_message() noexcept {
 
 template <class Head>
 HttpEvent MessageParser<Head>::begin_body() {
+  trailers_.clear_fields();
   if (!head_.has_body_) return end_message();
   Llhttp(llhttp_).resume();
   body_bytes_ = 0;
-  extension_bytes_ = trailer_bytes_ = trailer_fields_ = 0;
+  extension_bytes_ = trailer_fields_ = 0;
   digits_ = 0;
   after_cr_ = false;
   if (head_.chunked_) {
@@ -299,7 +300,7 @@ HttpEvent MessageParser<Head>::step(char c) {
   if (state_ == State::chunk_extension) return HttpEvent::need_more;
   Heard heard;
   if (!feed({&c, 1}, heard)) return HttpEvent::error;
-  if (heard.complete) return end_message();
+  if (heard.complete) return take_trailers() ? end_message() : HttpEvent::error;
   if (heard.chunk_begins) return begin_chunk();
   if (state_ == State::chunk_data_end && c == '\n') {
     state_ = State::chunk_size;
@@ -310,7 +311,7 @@ HttpEvent MessageParser<Head>::step(char c) {
 
 /// False after an error: a byte that llhttp would let pass, or a limit.
 template <class Head>
-bool MessageParser<Head>::framing_allows(char c) noexcept {
+bool MessageParser<Head>::framing_allows(char c) {
   // RFC 9112, 2.2: llhttp takes a bare LF in trailers.
   if ((c == '\n') != after_cr_) return refuse(400, "line not ended by CRLF");
   after_cr_ = c == '\r';
@@ -333,17 +334,40 @@ bool MessageParser<Head>::framing_allows(char c) noexcept {
   }
 }
 
-/// Trailer fields are held to the rules and limits of header fields, then dropped: nothing that
-/// was decided on the head may be changed by what comes after the body (RFC 9110, 6.5.1).
+/// Trailer fields are held to the rules and limits of header fields, and kept apart from them:
+/// nothing that was decided on the head may be changed by what comes after the body (RFC 9110,
+/// 6.5.1).
 template <class Head>
-bool MessageParser<Head>::trailer_allows(char c) noexcept {
-  if (++trailer_bytes_ > limits_.head_max) return refuse(431, "trailers too long");
+bool MessageParser<Head>::trailer_allows(char c) {
+  if (trailers_.text_.size() >= limits_.head_max) return refuse(431, "trailers too long");
+  trailers_.text_.push_back(c);
   if (line_begins_ && c != '\r') {
     // llhttp unfolds lines (RFC 9112, 5.2) and takes an empty name (RFC 9110, 5.1).
     if (!in_class(c, k_is_token)) return refuse(400, "bad trailer name");
     if (++trailer_fields_ > limits_.fields_max) return refuse(431, "too many trailers");
   }
   line_begins_ = c == '\n';
+  return true;
+}
+
+/// The lines of the trailers, up to the empty one, become fields.
+template <class Head>
+bool MessageParser<Head>::take_trailers() {
+  const std::string_view all = trailers_.text_;
+  const auto span = [&](std::string_view part) {
+    return FieldList::Span{static_cast<std::uint32_t>(part.data() - all.data()),
+                           static_cast<std::uint32_t>(part.size())};
+  };
+  for (std::size_t at = 0, end = 0; (end = all.find("\r\n", at)) != at && end != all.npos;) {
+    const std::string_view line = all.substr(at, end - at);
+    const std::size_t colon = line.find(':');
+    if (colon == line.npos || !is_token(line.substr(0, colon)))
+      return refuse(400, "bad trailer name");
+    const std::string_view value = trim(line.substr(colon + 1));
+    if (!is_field_value(value)) return refuse(400, "bad trailer value");
+    trailers_.fields_.push_back({span(line.substr(0, colon)), span(value)});
+    at = end + 2;
+  }
   return true;
 }
 

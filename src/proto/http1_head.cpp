@@ -86,18 +86,17 @@ std::string_view method_name(Method method) noexcept {
   return k_methods[static_cast<std::size_t>(method)];
 }
 
-Field MessageHead::field(std::size_t index) const noexcept {
+Field FieldList::field(std::size_t index) const noexcept {
   const FieldSpan& span = fields_[index];
   return {view(span.name), view(span.value)};
 }
 
-std::size_t MessageHead::find(std::string_view name, std::size_t from) const noexcept {
+std::size_t FieldList::find(std::string_view name, std::size_t from) const noexcept {
   while (from < fields_.size() && !iequals(view(fields_[from].name), name)) ++from;
   return std::min(from, fields_.size());
 }
 
-std::string_view MessageHead::get(std::string_view name,
-                                  std::string_view otherwise) const noexcept {
+std::string_view FieldList::get(std::string_view name, std::string_view otherwise) const noexcept {
   const std::size_t index = find(name);
   return index < fields_.size() ? view(fields_[index].value) : otherwise;
 }

@@ -2,6 +2,9 @@
 // nghttp2 behind the session. Its callbacks are plain C: an exception of an event is kept, the
 // call fails, and feed() or produce() throws it again.
 //
+// The callbacks serve both sides; what only one of them has (requests that begin, interim answers,
+// pushes) is told apart by the frame's category and by is_client.
+//
 // DATA frames are written from the caller's memory into the caller's output (NO_COPY). When the
 // output is long enough the read callback pauses nghttp2: between asking for bytes and writing
 // them nothing may happen, since the stream may take them back.
@@ -32,6 +35,10 @@ std::uint8_t* bytes_of(std::string_view text) noexcept {
   return const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(text.data()));
 }
 
+nghttp2_nv pair_of(std::string_view name, std::string_view value) noexcept {
+  return {bytes_of(name), bytes_of(value), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE};
+}
+
 /// What a peer has to answer for: not how an answer of ours went wrong.
 bool is_the_peers(std::uint32_t code) noexcept {
   return code == NGHTTP2_PROTOCOL_ERROR || code == NGHTTP2_FLOW_CONTROL_ERROR ||
@@ -40,8 +47,26 @@ bool is_the_peers(std::uint32_t code) noexcept {
 
 }  // namespace
 
+std::string_view name_of(Http2Code code) noexcept {
+  return nghttp2_http2_strerror(static_cast<std::uint32_t>(code));
+}
+
+void Http2Stream::open_as(std::int32_t id) noexcept {
+  id_ = id;
+  untaken_ = {};
+  own_trailers_.clear();
+  refusal_ = 0;
+  reason_ = "";
+  taken_ = 0;
+  interims_ = 0;
+  last_ = head_done_ = heard_all_ = said_all_ = reset_by_peer_ = false;
+  head_sent_ = rest_refused_ = false;
+  open_ = true;
+}
+
 struct Http2Session::State {
-  State(Http2Events& e, const Http2Limits& l) : events(e), limits(l) {}
+  State(Http2Events& e, const Http2Limits& l, Http2Role role)
+      : events(e), limits(l), is_client(role == Http2Role::client), guard(!is_client) {}
   State(const State&) = delete;
   ~State() { nghttp2_session_del(session); }
 
@@ -58,6 +83,7 @@ struct Http2Session::State {
 
   Http2Events& events;
   const Http2Limits limits;
+  const bool is_client;
   nghttp2_session* session = nullptr;
   Http2Guard guard;
   Http2Head head;
@@ -71,6 +97,8 @@ struct Http2Session::State {
   bool flooded = false;
   bool bomb = false;             // A head unpacked without end.
   bool draining = false;
+  bool leaving = false;          // The peer has said that the connection will end.
+  bool settings_known = false;   // Those of the peer.
 };
 
 struct Http2Callbacks {
@@ -92,39 +120,43 @@ struct Http2Callbacks {
     return frame.hd.type == NGHTTP2_HEADERS && frame.headers.cat == NGHTTP2_HCAT_REQUEST;
   }
 
-  static int on_begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+  static int on_begin_headers(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     State& at = state(user);
-    if (!is_request(*frame)) return 0;
-    return guarded(at, [&] {
-      const std::int32_t id = frame->hd.stream_id;
-      Http2Stream* stream = at.events.begin();
-      if (!stream) {
-        nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
-        return static_cast<int>(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE);
-      }
-      stream->id_ = id;
-      stream->untaken_ = {};
-      stream->refusal_ = 0;
-      stream->reason_ = "";
-      stream->taken_ = 0;
-      stream->last_ = stream->request_ended_ = stream->answer_ended_ = false;
-      stream->rest_refused_ = false;
-      stream->open_ = true;
-      nghttp2_session_set_stream_user_data(session, id, stream);
-      at.head.begin(stream->request_);
-      return 0;
-    });
+    if (is_request(*frame)) return guarded(at, [&] { return begin_request(at, *frame); });
+    Http2Stream* stream = at.find(frame->hd.stream_id);
+    if (!stream) return 0;
+    if (stream->head_done_) at.head.begin(stream->trailers_);
+    else at.head.begin(std::get<ResponseHead>(stream->head_));
+    return 0;
+  }
+
+  static int begin_request(State& at, const nghttp2_frame& frame) {
+    const std::int32_t id = frame.hd.stream_id;
+    Http2Stream* stream = at.events.begin();
+    if (!stream) {
+      nghttp2_submit_rst_stream(at.session, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+      return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
+    stream->open_as(id);
+    nghttp2_session_set_stream_user_data(at.session, id, stream);
+    at.head.begin(stream->trailers_);  // Forgets those of before.
+    at.head.begin(std::get<RequestHead>(stream->head_));
+    return 0;
   }
 
   static int on_header(nghttp2_session*, const nghttp2_frame* frame, const std::uint8_t* name,
                        std::size_t name_size, const std::uint8_t* value, std::size_t value_size,
                        std::uint8_t, void* user) {
     State& at = state(user);
-    if (!is_request(*frame) || !at.find(frame->hd.stream_id)) return 0;
+    const bool is_head = frame->hd.type == NGHTTP2_HEADERS;
+    const Http2Stream* stream = is_head ? at.find(frame->hd.stream_id) : nullptr;
+    if (!stream) return 0;
     return guarded(at, [&] {
-      if (at.head.field(view(name, name_size), view(value, value_size), at.limits)) return 0;
-      at.bomb = true;
-      return static_cast<int>(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE);
+      if (!at.head.field(view(name, name_size), view(value, value_size), at.limits))
+        at.bomb = true;
+      // Nobody is left who could be told why trailers are refused.
+      const bool refused = at.bomb || (stream->head_done_ && !at.head.is_good());
+      return refused ? static_cast<int>(NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE) : 0;
     });
   }
 
@@ -137,38 +169,72 @@ struct Http2Callbacks {
 
   static int on_frame_recv(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     State& at = state(user);
+    const bool is_ack = (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0;
     switch (frame->hd.type) {
       case NGHTTP2_RST_STREAM:
         at.guard.count_reset();
+        if (Http2Stream* stream = at.find(frame->hd.stream_id)) stream->reset_by_peer_ = true;
         return 0;
       case NGHTTP2_PING:
-        if (at.draining && (frame->hd.flags & NGHTTP2_FLAG_ACK) != 0 &&
-            std::memcmp(frame->ping.opaque_data, k_drain_ping, sizeof k_drain_ping) == 0)
-          return nghttp2_submit_goaway(session, NGHTTP2_FLAG_NONE,
-                                       nghttp2_session_get_last_proc_stream_id(session),
-                                       NGHTTP2_NO_ERROR, nullptr, 0);
-        return 0;
+        return is_ack ? guarded(at, [&] { return pong(at, frame->ping.opaque_data); }) : 0;
+      case NGHTTP2_SETTINGS:
+        if (is_ack) return 0;
+        at.settings_known = true;
+        return guarded(at, [&] { return at.events.on_settings(), 0; });
+      case NGHTTP2_GOAWAY:
+        at.leaving = true;
+        return guarded(at, [&] {
+          at.events.on_goaway(static_cast<Http2Code>(frame->goaway.error_code));
+          return 0;
+        });
       case NGHTTP2_HEADERS:
       case NGHTTP2_DATA:
-        return guarded(at, [&] { return part_of_request(at, *frame), 0; });
+        return guarded(at, [&] { return take_part(session, at, *frame); });
       default:
         return 0;
     }
   }
 
-  static void part_of_request(State& at, const nghttp2_frame& frame) {
-    Http2Stream* stream = at.find(frame.hd.stream_id);
-    if (!stream) return;
-    const bool ended = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    if (ended) stream->request_ended_ = true;
-    if (is_request(frame)) {
-      const Verdict verdict = at.head.finish(ended, at.limits);
-      stream->refusal_ = verdict.status;
-      stream->reason_ = verdict.reason;
-      at.events.on_head(*stream);
-    } else if (ended) {
-      at.events.on_end(*stream);
+  static int pong(State& at, const std::uint8_t* data) {
+    if (!at.draining || std::memcmp(data, k_drain_ping, sizeof k_drain_ping) != 0) {
+      at.events.on_pong();
+      return 0;
     }
+    return nghttp2_submit_goaway(at.session, NGHTTP2_FLAG_NONE,
+                                 nghttp2_session_get_last_proc_stream_id(at.session),
+                                 NGHTTP2_NO_ERROR, nullptr, 0);
+  }
+
+  /// A whole HEADERS or DATA frame: a head, trailers, the end of a body.
+  static int take_part(nghttp2_session* session, State& at, const nghttp2_frame& frame) {
+    Http2Stream* stream = at.find(frame.hd.stream_id);
+    if (!stream) return 0;
+    const bool ended = (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
+    if (frame.hd.type == NGHTTP2_HEADERS) {
+      const Verdict verdict = at.head.finish(ended, at.limits);
+      if (!stream->head_done_) return take_head(session, at, *stream, ended, verdict);
+    }
+    if (!ended) return 0;
+    stream->heard_all_ = true;
+    at.events.on_end(*stream);
+    return 0;
+  }
+
+  static int take_head(nghttp2_session* session, State& at, Http2Stream& stream, bool ended,
+                       const Verdict& verdict) {
+    if (at.is_client && at.head.status() < 200) {
+      if (++stream.interims_ > at.limits.interims_max)
+        return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream.id_,
+                                         NGHTTP2_ENHANCE_YOUR_CALM);
+      at.events.on_interim(stream, at.head.status());
+      return 0;
+    }
+    stream.head_done_ = true;
+    stream.heard_all_ = ended;
+    stream.refusal_ = verdict.status;
+    stream.reason_ = verdict.reason;
+    at.events.on_head(stream);
+    return 0;
   }
 
   static int on_data(nghttp2_session* session, std::uint8_t, std::int32_t id,
@@ -182,17 +248,20 @@ struct Http2Callbacks {
     });
   }
 
-  static void end_answer(nghttp2_session* session, Http2Stream& stream) {
-    stream.answer_ended_ = true;
-    if (stream.rest_refused_ && !stream.request_ended_)
+  static void end_own(nghttp2_session* session, State& at, Http2Stream& stream) {
+    stream.said_all_ = true;
+    at.events.on_said_all(stream);
+    if (stream.rest_refused_ && !stream.heard_all_)
       nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream.id_, NGHTTP2_NO_ERROR);
   }
 
   static int on_frame_send(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     State& at = state(user);
     const bool can_end = frame->hd.type == NGHTTP2_HEADERS || frame->hd.type == NGHTTP2_DATA;
-    if (can_end && (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0) {
-      if (Http2Stream* stream = at.find(frame->hd.stream_id)) end_answer(session, *stream);
+    if (Http2Stream* stream = can_end ? at.find(frame->hd.stream_id) : nullptr) {
+      stream->head_sent_ = true;
+      if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0)
+        return guarded(at, [&] { return end_own(session, at, *stream), 0; });
     }
     if (frame->hd.type == NGHTTP2_RST_STREAM && is_the_peers(frame->rst_stream.error_code))
       at.guard.count_reset();
@@ -206,22 +275,43 @@ struct Http2Callbacks {
     if (!stream->untaken_.empty()) --at.waiting;
     stream->open_ = false;
     stream->untaken_ = {};
+    // A request that was dropped before it was sent is one that the server has not seen.
+    if (at.is_client && !stream->head_sent_) code = NGHTTP2_REFUSED_STREAM;
     return guarded(at, [&] {
       at.events.on_closed(*stream, static_cast<Http2Code>(code));
       return 0;
     });
   }
 
-  static ssize_t read_body(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t room,
-                           std::uint32_t* flags, nghttp2_data_source* source, void* user) {
+  static ssize_t read_body(nghttp2_session* session, std::int32_t id, std::uint8_t*,
+                           std::size_t room, std::uint32_t* flags, nghttp2_data_source* source,
+                           void* user) {
     State& at = state(user);
     const Http2Stream& stream = *static_cast<const Http2Stream*>(source->ptr);
     if (stream.untaken_.empty() && !stream.last_) return NGHTTP2_ERR_DEFERRED;
     if (at.out->size() >= at.enough) return NGHTTP2_ERR_PAUSE;
     const std::size_t size = std::min(room, stream.untaken_.size());
     *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-    if (size == stream.untaken_.size() && stream.last_) *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (size < stream.untaken_.size() || !stream.last_) return static_cast<ssize_t>(size);
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (!stream.own_trailers_.empty()) {
+      *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      const int failed = guarded(at, [&] { return submit_trailers(session, id, stream); });
+      if (failed != 0) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     return static_cast<ssize_t>(size);
+  }
+
+  static int submit_trailers(nghttp2_session* session, std::int32_t id,
+                             const Http2Stream& stream) {
+    std::vector<nghttp2_nv> fields;
+    for (std::string_view rest = stream.own_trailers_; !rest.empty();) {
+      const std::string_view line = rest.substr(0, rest.find('\n'));
+      const std::size_t colon = line.find(':');
+      fields.push_back(pair_of(line.substr(0, colon), line.substr(colon + 1)));
+      rest.remove_prefix(line.size() + 1);
+    }
+    return nghttp2_submit_trailer(session, id, fields.data(), fields.size());
   }
 
   static int send_body(nghttp2_session*, nghttp2_frame*, const std::uint8_t* header,
@@ -266,19 +356,25 @@ nghttp2_session* Http2Callbacks::make(State& at) {
   };
   static const Setup setup;  // Never freed: sessions of other threads may be open at the end.
   nghttp2_session* made = nullptr;
-  if (nghttp2_session_server_new2(&made, setup.callbacks, &at, setup.option) != 0)
-    throw std::bad_alloc();
+  const auto make_one =
+      at.is_client ? &nghttp2_session_client_new2 : &nghttp2_session_server_new2;
+  if (make_one(&made, setup.callbacks, &at, setup.option) != 0) throw std::bad_alloc();
   return made;
 }
 
-Http2Session::Http2Session(Http2Events& events, const Http2Limits& limits)
-    : state_(new State(events, limits)) {
+Http2Session::Http2Session(Http2Events& events, const Http2Limits& limits, Http2Role role)
+    : state_(new State(events, limits, role)) {
   state_->session = Http2Callbacks::make(*state_);
+  // A client's streams are its own: what its peer may open are pushes, and it takes none.
+  const bool is_client = state_->is_client;
+  const auto streams = static_cast<std::uint32_t>(is_client ? 0 : limits.streams_max);
   const nghttp2_settings_entry settings[] = {
-      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, static_cast<std::uint32_t>(limits.streams_max)},
+      {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, streams},
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, static_cast<std::uint32_t>(limits.stream_window)},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(limits.head_max)},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+      is_client ? nghttp2_settings_entry{NGHTTP2_SETTINGS_ENABLE_PUSH, 0}
+                : nghttp2_settings_entry{NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
   };
   int failed = nghttp2_submit_settings(state_->session, NGHTTP2_FLAG_NONE, settings,
                                        std::size(settings));
@@ -333,6 +429,42 @@ bool Http2Session::is_over() const noexcept {
                             nghttp2_session_want_write(state_->session) == 0);
 }
 
+bool Http2Session::request(Http2Stream& stream, std::span<const Field> fields, bool has_body) {
+  State& at = *state_;
+  if (at.failed || !can_begin()) return false;
+  at.fields.clear();
+  for (const Field& field : fields) at.fields.push_back(pair_of(field.name, field.value));
+  nghttp2_data_provider body{{.ptr = &stream}, &Http2Callbacks::read_body};
+  const std::int32_t id =
+      nghttp2_submit_request(at.session, nullptr, at.fields.data(), at.fields.size(),
+                             has_body ? &body : nullptr, &stream);
+  if (id < 0) return false;
+  stream.open_as(id);
+  at.head.begin(stream.trailers_);  // Forgets those of before.
+  return true;
+}
+
+bool Http2Session::can_begin() const noexcept {
+  return !state_->failed && !state_->leaving &&
+         nghttp2_session_check_request_allowed(state_->session) != 0;
+}
+
+std::size_t Http2Session::peer_streams_max() const noexcept {
+  return nghttp2_session_get_remote_settings(state_->session,
+                                             NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
+bool Http2Session::settings_known() const noexcept { return state_->settings_known; }
+
+bool Http2Session::peer_allows_connect() const noexcept {
+  return nghttp2_session_get_remote_settings(state_->session,
+                                             NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
+void Http2Session::ping() {
+  if (!state_->failed) nghttp2_submit_ping(state_->session, NGHTTP2_FLAG_NONE, nullptr);
+}
+
 void Http2Session::answer(Http2Stream& stream, int status, std::span<const Field> fields,
                           bool has_body) {
   State& at = *state_;
@@ -340,13 +472,9 @@ void Http2Session::answer(Http2Stream& stream, int status, std::span<const Field
   const char digits[3] = {static_cast<char>('0' + status / 100),
                           static_cast<char>('0' + status / 10 % 10),
                           static_cast<char>('0' + status % 10)};
-  const auto pair = [](std::string_view name, std::string_view value) {
-    return nghttp2_nv{bytes_of(name), bytes_of(value), name.size(), value.size(),
-                      NGHTTP2_NV_FLAG_NONE};
-  };
   at.fields.clear();
-  at.fields.push_back(pair(":status", {digits, 3}));
-  for (const Field& field : fields) at.fields.push_back(pair(field.name, field.value));
+  at.fields.push_back(pair_of(":status", {digits, 3}));
+  for (const Field& field : fields) at.fields.push_back(pair_of(field.name, field.value));
   if (status < 200) {
     nghttp2_submit_headers(at.session, NGHTTP2_FLAG_NONE, stream.id_, nullptr, at.fields.data(),
                            at.fields.size(), nullptr);
@@ -356,6 +484,12 @@ void Http2Session::answer(Http2Stream& stream, int status, std::span<const Field
   // Without memory the stream stays open until a time-out resets it.
   nghttp2_submit_response(at.session, stream.id_, at.fields.data(), at.fields.size(),
                           has_body ? &body : nullptr);
+}
+
+void Http2Session::set_trailers(Http2Stream& stream, std::span<const Field> fields) {
+  stream.own_trailers_.clear();
+  for (const Field& field : fields)
+    stream.own_trailers_.append(field.name).append(":").append(field.value).append("\n");
 }
 
 void Http2Session::supply(Http2Stream& stream, ByteView bytes, bool last) {
@@ -384,9 +518,9 @@ void Http2Session::discarded(std::size_t bytes) {
 }
 
 void Http2Session::refuse_rest(Http2Stream& stream) {
-  if (!stream.open_ || stream.request_ended_) return;
+  if (!stream.open_ || stream.heard_all_) return;
   stream.rest_refused_ = true;
-  if (stream.answer_ended_) reset(stream, Http2Code::no_error);
+  if (stream.said_all_) reset(stream, Http2Code::no_error);
 }
 
 void Http2Session::drain() {

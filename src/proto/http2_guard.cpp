@@ -65,7 +65,8 @@ bool Http2Guard::count_frame(const Http2Limits& limits) noexcept {
       in_head_frame_ = true;
       continuations_ = 0;
       head_open_ = (flags & k_end_headers) == 0;
-      return true;
+      if (header_[3] == k_headers) return true;
+      break;  // Pushes are refused, each with a frame.
     case k_continuation:
       in_head_frame_ = true;
       head_open_ = (flags & k_end_headers) == 0;

@@ -19,6 +19,9 @@ namespace rondo::proto {
 
 class Http2Guard {
  public:
+  /// `preface`: the peer begins with it, as a client does.
+  explicit Http2Guard(bool preface) noexcept
+      : skip_(preface ? k_http2_preface.size() : 0), preface_(preface) {}
   /// Counts what is in `input`. False: a flood.
   bool admit(ByteView input, TimePoint now, const Http2Limits& limits);
   /// Bytes of bodies have been sent.
@@ -38,14 +41,14 @@ class Http2Guard {
 
   TimePoint window_{};
   std::uint64_t frames_ = 0;
-  std::size_t skip_ = k_http2_preface.size();  // Bytes up to the next frame header.
+  std::size_t skip_;                           // Bytes up to the next frame header.
   std::size_t control_ = 0;                    // In this window.
   std::size_t resets_ = 0;                     // In this window.
   std::size_t sent_ = 0;                       // Bytes of bodies in this window.
   std::size_t continuations_ = 0;              // Of the head that is open.
   std::size_t header_size_ = 0;                // Bytes of header_ that are there.
   std::uint8_t header_[9] = {};
-  bool preface_ = true;
+  bool preface_;
   bool head_open_ = false;                     // A head's last frame has not begun.
   bool in_head_frame_ = false;                 // `skip_` is of a frame of a head.
 };

@@ -327,12 +327,14 @@ WebSocketHandshake check_handshake(const RequestHead& head) noexcept {
   if (head.minor_version() < 1) return refuse(400, "a WebSocket needs HTTP/1.1");
   if (!has_token(head.upgrade(), "websocket")) return refuse(426, "no Upgrade: websocket");
   if (head.get("sec-websocket-version") != "13") return refuse(426, "WebSocket version is not 13");
-  const std::size_t key = head.find("sec-websocket-key");
-  if (key == head.field_count() || head.find("sec-websocket-key", key + 1) < head.field_count())
-    return refuse(400, "not one Sec-WebSocket-Key");
-  made.key = head.field(key).value;
-  std::array<std::byte, 16> nonce;
-  if (base64_decode(made.key, nonce) != 16) return refuse(400, "bad Sec-WebSocket-Key");
+  if (!head.extended_connect()) {  // RFC 8441, section 5: there no key, as nothing is to prove.
+    const std::size_t key = head.find("sec-websocket-key");
+    if (key == head.field_count() || head.find("sec-websocket-key", key + 1) < head.field_count())
+      return refuse(400, "not one Sec-WebSocket-Key");
+    made.key = head.field(key).value;
+    std::array<std::byte, 16> nonce;
+    if (base64_decode(made.key, nonce) != 16) return refuse(400, "bad Sec-WebSocket-Key");
+  }
   if (head.has_body()) return refuse(400, "a WebSocket handshake has no body");
   made.status = 101;
   made.protocols = head.get("sec-websocket-protocol");

@@ -7,6 +7,17 @@
 namespace rondo::tls {
 namespace detail {
 
+Result<std::string> alpn_wire(const std::vector<std::string>& names) {
+  std::string wire;
+  for (const std::string& name : names) {
+    if (name.empty() || name.size() > 255)
+      return Error(Errc::invalid_argument, "tls", "an ALPN name has 1..255 bytes");
+    wire.push_back(static_cast<char>(name.size()));
+    wire.append(name);
+  }
+  return wire;
+}
+
 void SessionCache::put(std::string_view peer, SslSession session) {
   if (max_ == 0) return;
   const std::scoped_lock lock(mutex_);
@@ -71,27 +82,18 @@ Result<> check(const ServerOptions& options) {
   return {};
 }
 
-Result<> check_alpn(const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
-    if (name.empty() || name.size() > 255) {
-      return Error(Errc::invalid_argument, "tls", "an ALPN name has 1..255 bytes");
-    }
-  }
-  return {};
-}
-
 }  // namespace
 
 Result<Context> Context::server(ServerOptions options) {
   if (auto good = check(options); !good) return good.error();
-  if (auto good = check_alpn(options.alpn); !good) return good.error();
+  if (auto good = detail::alpn_wire(options.alpn); !good) return good.error();
   Context made(*new detail::ContextState(std::move(options)));
   if (auto loaded = made.state_->load(); !loaded) return loaded.error();
   return made;
 }
 
 Result<Context> Context::client(ClientOptions options) {
-  if (auto good = check_alpn(options.alpn); !good) return good.error();
+  if (auto good = detail::alpn_wire(options.alpn); !good) return good.error();
   Context made(*new detail::ContextState(std::move(options)));
   if (auto loaded = made.state_->load(); !loaded) return loaded.error();
   return made;

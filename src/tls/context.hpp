@@ -85,6 +85,10 @@ struct Connection {
   static Connection* of(const SSL* ssl) noexcept;
 };
 
+/// Names of application protocols as they are offered (RFC 7301, section 3.1). Errors:
+/// invalid_argument for an empty or too long one.
+Result<std::string> alpn_wire(const std::vector<std::string>& names);
+
 /// Reads the files of a server's or client's options into contexts.
 Result<std::shared_ptr<const Generation>> load_server(const ServerOptions& options);
 Result<std::shared_ptr<const Generation>> load_client(const ClientOptions& options);

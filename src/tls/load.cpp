@@ -222,13 +222,10 @@ Result<std::shared_ptr<const Generation>> load_client(const ClientOptions& optio
     if (auto good = use(raw, *options.identity); !good) return good.error();
   }
   if (!options.alpn.empty()) {
-    std::string wire;
-    for (const std::string& name : options.alpn) {
-      wire.push_back(static_cast<char>(name.size()));
-      wire.append(name);
-    }
-    SSL_CTX_set_alpn_protos(raw, reinterpret_cast<const unsigned char*>(wire.data()),
-                            static_cast<unsigned>(wire.size()));
+    const auto wire = alpn_wire(options.alpn);
+    if (!wire) return wire.error();
+    SSL_CTX_set_alpn_protos(raw, reinterpret_cast<const unsigned char*>(wire->data()),
+                            static_cast<unsigned>(wire->size()));
   }
   if (options.sessions_max > 0) {
     SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);

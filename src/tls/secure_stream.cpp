@@ -134,6 +134,15 @@ bool SecureStream::prepare_client(const std::string& host) noexcept {
   return !before || SSL_set_session(ssl(), before.get()) == 1;
 }
 
+Result<> SecureStream::offer(const std::vector<std::string>& protocols) noexcept {
+  if (protocols.empty()) return {};
+  const auto wire = alpn_wire(protocols);
+  if (!wire) return wire.error();
+  const auto* bytes = reinterpret_cast<const unsigned char*>(wire->data());
+  if (SSL_set_alpn_protos(ssl(), bytes, static_cast<unsigned>(wire->size())) == 0) return {};
+  return Error(Errc::no_memory, "tls");
+}
+
 // ---- The handshake
 
 Task<Result<>> SecureStream::shake_hands() {

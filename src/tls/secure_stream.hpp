@@ -36,6 +36,8 @@ class SecureStream final : public ByteStream,
                                           std::string peer);
   ~SecureStream();
 
+  /// Replaces the application protocols of the context, unless empty; before the handshake.
+  Result<> offer(const std::vector<std::string>& protocols) noexcept;
   /// Until both sides are agreed; nobody reads or writes before.
   Task<Result<>> shake_hands();
   /// After the handshake: a handle, and the reading task.

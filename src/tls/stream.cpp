@@ -114,6 +114,7 @@ Task<Result<Stream>> shake(Context context, Owned<Transport> transport, std::str
   auto made = SecureStream::make(context, std::move(transport), std::move(peer));
   if (!made) co_return made.error();
   SecureStream& stream = **made;
+  if (auto offered = stream.offer(options.alpn); !offered) co_return offered.error();
   if (auto agreed = co_await with_timeout(options.timeout, stream.shake_hands()); !agreed) {
     state.failed.fetch_add(1, std::memory_order_relaxed);
     co_return agreed.error();
@@ -128,13 +129,13 @@ Task<Result<Stream>> shake(Context context, Owned<Transport> transport, std::str
 Task<Result<Stream>> accept(Context context, Owned<Transport> transport,
                             HandshakeOptions options) {
   RONDO_ASSERT(ContextAccess::state(context).is_server(), "accept() needs a server's context");
-  return shake(std::move(context), std::move(transport), {}, options);
+  return shake(std::move(context), std::move(transport), {}, std::move(options));
 }
 
 Task<Result<Stream>> connect(Context context, Owned<Transport> transport, std::string host,
                              HandshakeOptions options) {
   RONDO_ASSERT(!ContextAccess::state(context).is_server(), "connect() needs a client's context");
-  return shake(std::move(context), std::move(transport), std::move(host), options);
+  return shake(std::move(context), std::move(transport), std::move(host), std::move(options));
 }
 
 }  // namespace detail

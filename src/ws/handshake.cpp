@@ -94,7 +94,8 @@ Task<Result<Socket>> accept(http::Request& request, http::Response& response, Op
     co_return Error(Errc::access_denied, "accept", request.header("Origin"));
   }
   detail::Agreed agreed{.protocol = choose_protocol(request.head(), options), .deflate = {}};
-  response.header("Sec-WebSocket-Accept", accept_value(judged.key));
+  // Over HTTP/2 there is nothing to prove (RFC 8441, section 5).
+  if (!judged.key.empty()) response.header("Sec-WebSocket-Accept", accept_value(judged.key));
   if (!agreed.protocol.empty()) response.header("Sec-WebSocket-Protocol", agreed.protocol);
   if (options.deflate) agreed.deflate = choose_extension(request.head());
   if (agreed.deflate)
@@ -119,8 +120,9 @@ Result<detail::Agreed> check_answer(const proto::ResponseHead& head, std::string
   const auto bad = [](std::string_view why) {
     return Error(Errc::protocol_error, "ws handshake", why);
   };
-  if (!proto::has_token(head.get("Upgrade"), "websocket")) return bad("another protocol");
-  if (head.get("Sec-WebSocket-Accept") != accept_value(key)) return bad("no proof");
+  const bool http1 = head.major_version() == 1;
+  if (http1 && !proto::has_token(head.get("Upgrade"), "websocket")) return bad("another protocol");
+  if (http1 && head.get("Sec-WebSocket-Accept") != accept_value(key)) return bad("no proof");
   detail::Agreed agreed{.protocol = std::string(head.get("Sec-WebSocket-Protocol")), .deflate = {}};
   const auto& offered = options.protocols;
   const bool known =
@@ -151,7 +153,7 @@ Task<Result<Socket>> connect(http::Client& client, std::string url, ConnectOptio
   if (!offered.empty()) request.headers.push_back({"Sec-WebSocket-Protocol", offered});
   if (options.socket.deflate)
     request.headers.push_back({"Sec-WebSocket-Extensions", std::string(proto::k_deflate_offer)});
-  auto upgraded = co_await client.upgrade(std::move(request), "websocket");
+  auto upgraded = co_await client.upgrade(std::move(request), "websocket", options.http2);
   if (!upgraded) co_return upgraded.error();
   auto agreed = check_answer(upgraded->head(), key, options);
   if (!agreed) co_return agreed.error();

@@ -195,6 +195,127 @@ TEST_P(HttpClient, a_request_can_be_cancelled_at_any_time) {
   });
 }
 
+TEST_P(HttpClient, an_upload_that_is_slower_than_the_answers_time_out_is_answered) {
+  std::string body;
+  beside(
+      [&](tcp::Stream peer, int) -> Task<> {
+        (void)co_await hear(peer);
+        while (body.size() < 40) {
+          auto got = co_await peer.read();
+          if (!got || got->empty()) co_return;
+          body += got->text();
+        }
+        (void)co_await peer.write_all("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      },
+      [&](std::string url) -> Task<> {
+        Client client({.retries_max = 0, .answer_timeout = 100ms});
+        ClientRequest request{.method = "POST", .url = url, .body_size = 40};
+        int left = 4;
+        request.body_source = [&]() -> Task<Result<std::string>> {
+          if (left-- == 0) co_return std::string();
+          co_await sleep_for(60ms);
+          co_return std::string(10, 'x');
+        };
+        auto answer = co_await client.send(std::move(request));
+        EXPECT_TRUE(answer) << answer.error().message();
+      });
+}
+
+TEST_P(HttpClient, a_head_has_one_time_out_interim_answers_included) {
+  beside(
+      [](tcp::Stream peer, int) -> Task<> {
+        (void)co_await hear(peer);
+        // Each piece comes well within the time that the whole has.
+        for (int i = 0; i < 1'000; ++i) {
+          const std::string_view piece = i % 2 == 0 ? "HTTP/1.1 103 Early\r\n" : "\r\n";
+          if (!co_await peer.write_all(piece)) co_return;
+          co_await sleep_for(20ms);
+        }
+      },
+      [](std::string url) -> Task<> {
+        Client client({.retries_max = 0, .answer_timeout = 200ms});
+        EXPECT_EQ((co_await client.get(url)).error(), Errc::timed_out);
+      });
+}
+
+TEST_P(HttpClient, interim_answers_are_bounded) {
+  beside(
+      [](tcp::Stream peer, int) -> Task<> {
+        (void)co_await hear(peer);
+        std::string all;
+        for (int i = 0; i < 33; ++i) all += "HTTP/1.1 103 Early\r\n\r\n";
+        (void)co_await peer.write_all(all + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        (void)co_await peer.read();
+      },
+      [](std::string url) -> Task<> {
+        Client client({.retries_max = 0});
+        auto answer = co_await client.get(url);
+        EXPECT_EQ(answer.error(), Errc::protocol_error);
+        EXPECT_THAT(answer.error().message(), HasSubstr("interim"));
+      });
+}
+
+TEST_P(HttpClient, the_password_of_a_proxy_is_shown_to_it_and_told_to_nobody) {
+  std::string heard;
+  beside(
+      [&](tcp::Stream peer, int) -> Task<> {
+        heard = co_await hear(peer);
+        const bool tunnel = heard.starts_with("CONNECT");
+        (void)co_await peer.write_all(tunnel ? "HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n"
+                                             : "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+      },
+      [&](std::string url) -> Task<> {
+        const std::string proxy = "http://us%65r:s3cret@" + url.substr(7);
+        Client client({.retries_max = 0, .http_proxy = proxy, .https_proxy = proxy});
+        EXPECT_TRUE(co_await client.get("http://some.test/"));
+        EXPECT_THAT(heard, HasSubstr("Proxy-Authorization: " +
+                                     http::basic_authorization("user", "s3cret") + "\r\n"));
+        auto refused = co_await client.get("https://some.test/");
+        EXPECT_THAT(heard, HasSubstr(http::basic_authorization("user", "s3cret")));
+        EXPECT_THAT(refused.error().message(), ::testing::Not(HasSubstr("s3cret")));
+        for (const char* bad : {"http://user:s3cret@:x", "ftp://user:s3cret@a",
+                                "http://u:s3cret/@a b", "http://user:s3cret%zz@a"}) {
+          Client other({.http_proxy = bad});
+          auto failed = co_await other.get("http://some.test/");
+          EXPECT_FALSE(failed);
+          EXPECT_THAT(failed.error().message(), ::testing::Not(HasSubstr("s3cret"))) << bad;
+        }
+        Client named(
+            {.http_proxy = proxy, .proxy_authorization = http::basic_authorization("p", "q")});
+        EXPECT_TRUE(co_await named.get("http://some.test/"));
+        EXPECT_THAT(heard, HasSubstr(http::basic_authorization("p", "q"))) << "it is said apart";
+      });
+}
+
+TEST_P(HttpClient, a_body_waits_for_100_or_for_its_time) {
+  beside(
+      [](tcp::Stream peer, int number) -> Task<> {
+        EXPECT_THAT(co_await hear(peer), HasSubstr("Expect: 100-continue"));
+        if (number == 1) (void)co_await peer.write_all("HTTP/1.1 100 Continue\r\n\r\n");
+        if (number == 3) {
+          (void)co_await peer.write_all("HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
+          auto nothing = co_await peer.read();
+          EXPECT_TRUE(nothing && nothing->empty());
+          co_return;
+        }
+        auto body = co_await peer.read();
+        EXPECT_EQ(body ? body->text() : "", "body");
+        (void)co_await peer.write_all(
+            "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+      },
+      [](std::string url) -> Task<> {
+        for (const auto& [patience, status] :
+             {std::pair{Duration(1h), 200}, std::pair{Duration(1ms), 200},
+              std::pair{Duration(1h), 417}}) {
+          Client client({.continue_timeout = patience});
+          ClientRequest request{
+              .method = "POST", .url = url, .body = "body", .expect_continue = true};
+          auto answer = (co_await client.send(std::move(request))).or_throw();
+          EXPECT_EQ(answer.status(), status);
+        }
+      });
+}
+
 ON_EVERY_DRIVER(HttpClient);
 
 }  // namespace

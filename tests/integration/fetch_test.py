@@ -401,6 +401,33 @@ class Fetch(unittest.TestCase):
         with open(page, encoding="utf-8") as f:
             self.assertIn("<table>", f.read())
 
+    def test_over_tls_one_connection_of_http_2_brings_everything(self):
+        site, into = (os.path.join(self.folder.name, name) for name in ("site", "into"))
+        os.mkdir(site)
+        with open(os.path.join(site, "index.html"), "w", encoding="utf-8") as f:
+            f.write("".join(f'<img src="{n}.png">' for n in range(30)))
+        for n in range(30):
+            with open(os.path.join(site, f"{n}.png"), "wb") as f:
+                f.write(LARGE[:50_000])
+        cert, key, picture = (os.path.join(self.folder.name, name) for name in ("cert", "key", "w.svg"))
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", key, "-out", cert, "-subj", "/CN=localhost", "-addext",
+                        "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        server = subprocess.Popen([PROGRAM, "serve", site, "--listen", "127.0.0.1:0", "--tls-cert", cert,
+                                   "--tls-key", key], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.addCleanup(server.stdout.close)
+        self.addCleanup(server.kill)
+        url = re.match(r"ready on (\S+)", server.stdout.readline()).group(1)
+        p = subprocess.run([PROGRAM, "fetch", url, "-o", into, "--ca", cert, "--json", "--waterfall", picture],
+                           capture_output=True, text=True, timeout=60)
+        self.assertEqual(p.returncode, 0, p.stderr)
+        items = [each for each in map(json.loads, p.stdout.splitlines()) if "url" in each]
+        self.assertEqual(len(items), 31)
+        self.assertTrue(all(each["http2"] for each in items), items)
+        self.assertEqual(sum(not each["phases_us"]["reused"] for each in items), 1, "one connection")
+        with open(picture, encoding="utf-8") as f:
+            self.assertEqual(f.read().count(", h2<"), 31)
+
     def test_wrong_use_is_said_in_a_sentence(self):
         def run(*arguments):
             return subprocess.run([PROGRAM, "fetch", *arguments], capture_output=True, text=True, timeout=30)

@@ -190,6 +190,12 @@ inline constexpr Limit http2_stream_window{"http2_stream_window", 131'072, "byte
 inline constexpr Limit http2_connection_window{
     "http2_connection_window", 524'288, "bytes", AtLimit::wait,
     "bodies of one HTTP/2 connection that nobody has read"};
+inline constexpr Limit http2_client_stream_window{
+    "http2_client_stream_window", 524'288, "bytes", AtLimit::wait,
+    "an answer of HTTP/2 that its client has not read yet"};
+inline constexpr Limit http2_client_connection_window{
+    "http2_client_connection_window", 16'777'216, "bytes", AtLimit::wait,
+    "answers of one HTTP/2 connection that their client has not read yet"};
 inline constexpr Limit http2_continuations_max{"http2_continuations_max", 8, "frames",
                                                AtLimit::close,
                                                "CONTINUATION frames of one HTTP/2 head"};
@@ -199,6 +205,10 @@ inline constexpr Limit http2_reset_rate{
 inline constexpr Limit http2_control_rate{
     "http2_control_rate", 1'000, "frames/s", AtLimit::close,
     "HTTP/2 frames that carry nothing: settings, pings, priorities, windows, empty data"};
+inline constexpr Limit http2_ping_timeout{"http2_ping_timeout", 10'000, "ms", AtLimit::close,
+                                          "a server must answer a client's ping of HTTP/2"};
+inline constexpr Limit http_interims_max{"http_interims_max", 32, "answers", AtLimit::reject,
+                                         "interim answers (1xx) in front of one answer"};
 inline constexpr Limit http_packed_max{"http_packed_max", 67'108'864, "bytes", AtLimit::drop,
                                        "answers of one StaticFiles kept packed"};
 inline constexpr Limit http_packing_max{
@@ -209,6 +219,12 @@ inline constexpr Limit http_client_connections_max{
 inline constexpr Limit http_client_per_origin_max{"http_client_per_origin_max", 8, "connections",
                                                   AtLimit::wait,
                                                   "connections of one client to one server"};
+inline constexpr Limit http_client_waiting_max{
+    "http_client_waiting_max", 10'000, "requests", AtLimit::reject,
+    "requests of one client that wait for a connection to one server"};
+inline constexpr Limit http_continue_timeout{
+    "http_continue_timeout", 1'000, "ms", AtLimit::wait,
+    "a client that expects 100 Continue sends the body all the same"};
 inline constexpr Limit http_redirects_max{"http_redirects_max", 10, "redirects", AtLimit::reject,
                                           "redirects followed for one request"};
 inline constexpr Limit http_retries_max{"http_retries_max", 2, "retries", AtLimit::report,

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Client: HTTP/1.1 requests over TCP, TLS, Unix sockets and proxies (RFC 9110, RFC 9112).
+// Client: HTTP requests over TCP, TLS, Unix sockets and proxies (RFC 9110, RFC 9112, RFC 9113).
 //
 //   http::Client client;                                          // one for each loop
 //   auto page = co_await client.get("https://example.org/").or_throw();
 //   if (page.status() == 200) store((co_await page.read_all()).or_throw());
 //   auto made = co_await client.send({.method = "POST", .url = url, .body = json});
 //
-// Connections are kept and used again; at most per_origin_max to one server and connections_max
-// in all, further requests wait. Redirects are followed, requests that may be repeated are, and
+// A server's TLS chooses HTTP/2 or HTTP/1.1 (`versions`). Connections are kept and used again, over
+// HTTP/2 by many requests at once; at most per_origin_max to one server and connections_max in
+// all, further requests wait. Redirects are followed, requests that may be repeated are, and
 // every phase has its own time-out; bound the whole by with_timeout.
 // What an answer says is read piece by piece, or whole up to a limit. An Answer that is dropped
-// before its end closes its connection.
+// before its end closes its connection, or resets its stream.
 // It refuses what would change how the message is framed: Content-Length, Transfer-Encoding,
 // Connection and Host are its own fields. URLs with user information are refused: use
 // ClientOptions::credentials or basic_authorization().
@@ -51,6 +52,7 @@ struct Header {
 /// "Basic ..." for an Authorization or Proxy-Authorization field (RFC 7617).
 std::string basic_authorization(std::string_view user, std::string_view password);
 
+<<<<<<< HEAD
 /// Who a client is to one server, told when it asks: by Digest (RFC 7616: MD5, SHA-256, SHA-512-256
 /// and their -sess, the strongest of those offered), over TLS also by Basic (RFC 7617) when the
 /// server offers nothing better. What a server wants is remembered for the requests behind.
@@ -58,13 +60,26 @@ struct Credentials {
   std::string origin;  ///< "https://api.example.org"; asserted to be http or https
   std::string user;    ///< without a colon (asserted)
   std::string password;
+=======
+/// What a client speaks.
+enum class Versions : std::uint8_t {
+  any,    ///< over TLS what the server chooses of both, else HTTP/1.1
+  http1,  ///< HTTP/1.1 only
+  http2,  ///< HTTP/2 only: without TLS by prior knowledge (RFC 9113, section 3.3)
+>>>>>>> s8-h2c
 };
 
 struct ClientOptions {
-  /// Whom to believe; empty: a context of its own with the system's authorities.
+  /// Whom to believe; empty: a context of its own with the system's authorities. The application
+  /// protocols that it names are not looked at: `versions` decides what is offered.
   std::optional<tls::Context> tls = {};
+  Versions versions = Versions::any;
+  /// With Versions::any: connections without TLS speak HTTP/2 at once, except through a proxy.
+  bool http2_prior_knowledge = false;
   std::size_t connections_max = limits::http_client_connections_max.value;
   std::size_t per_origin_max = limits::http_client_per_origin_max.value;
+  /// Requests that wait for a connection to one server, or for a stream of one: would_exceed.
+  std::size_t waiting_max = limits::http_client_waiting_max.value;
   std::size_t redirects_max = limits::http_redirects_max.value;  ///< 0: none is followed
   /// Times a request that may be repeated (GET, HEAD, OPTIONS, PUT, DELETE, with a whole body) is
   /// sent again: after a connection that failed before the answer, after 502, 503 and 504.
@@ -74,10 +89,20 @@ struct ClientOptions {
   Duration retry_delay = std::chrono::milliseconds(limits::http_retry_delay.value);
   /// Resolving and connecting, the proxy's answer included; a handshake has tls_handshake_timeout.
   Duration connect_timeout = std::chrono::milliseconds(limits::http_connect_timeout.value);
-  /// From the sent request to the answer's head, and while a request is not taken.
+  /// From the sent request to the answer's whole head, and while nothing of a request is taken.
   Duration answer_timeout = std::chrono::milliseconds(limits::http_answer_timeout.value);
   /// Between two pieces of the answer's body.
   Duration body_timeout = std::chrono::milliseconds(limits::http_body_timeout.value);
+  /// A body that expects 100 Continue is sent after that time without one.
+  Duration continue_timeout = std::chrono::milliseconds(limits::http_continue_timeout.value);
+  /// HTTP/2: a server that has said nothing for ping_interval is asked for a sign of life, and
+  /// lost when none comes within ping_timeout. Zero: never asked.
+  Duration ping_interval = Duration::zero();
+  Duration ping_timeout = std::chrono::milliseconds(limits::http2_ping_timeout.value);
+  /// HTTP/2: bytes of one answer that may arrive unread, and of all of a connection. Answers that
+  /// nobody reads and that fill the second hold up the others.
+  std::size_t stream_window = limits::http2_client_stream_window.value;
+  std::size_t connection_window = limits::http2_client_connection_window.value;
   /// An idle connection is closed.
   Duration keep_alive = std::chrono::milliseconds(limits::http_keep_alive.value);
   std::size_t head_max = limits::http_head_max.value;
@@ -116,10 +141,17 @@ struct ClientRequest {
   std::vector<Header> headers = {};
   std::string body = {};
   /// A body made while it is sent: each call yields the next piece, an empty one ends it. Such a
-  /// request cannot be repeated.
+  /// request cannot be repeated. Over HTTP/2 the answer may be there before its end: the source is
+  /// called in a task of its own then, until the Answer goes, which it outlives.
   MoveFn<Task<Result<std::string>>()> body_source = {};
   /// The length of body_source, if it is known; else it is sent in chunks.
   std::optional<std::uint64_t> body_size = {};
+  /// Called at the end of the body: fields that are sent behind it (RFC 9110, section 6.5), over
+  /// HTTP/1.1 in chunks. Illegal ones and those of framing are left out.
+  MoveFn<std::vector<Header>()> trailers = {};
+  /// Waits for 100 Continue before the body (RFC 9110, section 10.1.1): a server that refuses has
+  /// none of it.
+  bool expect_continue = false;
 };
 
 /// When each phase of the last attempt ended, from the beginning of send(); zero: there was none.
@@ -144,6 +176,8 @@ class [[nodiscard("read it: its end gives the connection back")]] Answer {
   ~Answer();
 
   int status() const noexcept;
+  /// "HTTP/1.0", "HTTP/1.1" or "HTTP/2".
+  std::string_view version() const noexcept;
   /// 200..299.
   bool good() const noexcept { return status() / 100 == 2; }
   const proto::ResponseHead& head() const noexcept;
@@ -154,6 +188,8 @@ class [[nodiscard("read it: its end gives the connection back")]] Answer {
   std::string_view url() const noexcept;
   std::size_t redirects() const noexcept;
   const ClientTimings& timings() const noexcept;
+  /// Fields that came behind the body; empty before its end was read.
+  const proto::FieldList& trailers() const noexcept;
   /// The body was packed on its way: Content-Length and ETag of the head are those of the packed
   /// one.
   bool was_packed() const noexcept;
@@ -162,8 +198,9 @@ class [[nodiscard("read it: its end gives the connection back")]] Answer {
   /// - **Completes** when a piece is there, at the body's end, or on an error. **Returns** 1..n
   ///   bytes, valid until the next read; empty at the end, again and again.
   /// - **Errors** timed_out (body_timeout), truncated (the server left inside the body),
-  ///   protocol_error (broken framing), bad_message and too_large (when it is unpacked), the
-  ///   transport's. The connection is closed by then.
+  ///   connection_reset (HTTP/2: it reset the stream), protocol_error (broken framing),
+  ///   bad_message and too_large (when it is unpacked), the transport's. The connection, over
+  ///   HTTP/2 the stream, is closed by then.
   /// - **Cancel** loses nothing. **Lifetime** the answer outlives the await.
   /// - **Concurrency** one reader. **Thread** the loop's.
   Task<Result<ByteView>> read();
@@ -180,8 +217,9 @@ class [[nodiscard("read it: its end gives the connection back")]] Answer {
   detail::ClientExchange* exchange_;
 };
 
-/// A connection that has left HTTP for another protocol (RFC 9110, section 7.8). It is closed when
-/// it goes, and no longer counts among the client's.
+/// A connection that has left HTTP for another protocol (RFC 9110, section 7.8), or a stream of
+/// HTTP/2 that has (RFC 8441). It is closed when it goes; a connection no longer counts among the
+/// client's.
 class [[nodiscard("a connection that was upgraded and dropped is closed")]] ClientUpgrade {
  public:
   ClientUpgrade(ClientUpgrade&& other) noexcept
@@ -193,7 +231,7 @@ class [[nodiscard("a connection that was upgraded and dropped is closed")]] Clie
   ~ClientUpgrade();
 
   ByteStream& stream() noexcept;
-  /// Of the 101.
+  /// Of the 101, over HTTP/2 of the 200.
   const proto::ResponseHead& head() const noexcept;
   /// The other protocol's first bytes, when some came with the answer; the loan holds them.
   Loan take_rest(ByteView& rest) noexcept;
@@ -209,6 +247,7 @@ struct ClientStatistics {
   std::size_t connections = 0;
   std::size_t idle = 0;
   std::uint64_t opened = 0;
+  std::uint64_t http2 = 0;     ///< of the opened, those that speak HTTP/2
   std::uint64_t requests = 0;  ///< sent, repetitions and redirects included
   std::uint64_t reused = 0;    ///< of them, on a connection of before
   std::uint64_t retries = 0;
@@ -227,20 +266,26 @@ class Client {
   /// Sends a request and waits for the answer's head.
   /// - **Completes** when it is there, redirects followed. **Returns** the Answer, whatever its
   ///   status. **Errors** invalid_argument (URL, method, field); those of tcp::connect and
-  ///   tls::connect; timed_out with the phase; truncated (no answer came), protocol_error,
-  ///   too_large (the head); bad_message: too many redirects, or one that leads nowhere.
-  /// - **Cancel** closes the connection, whose server may have done what it was asked.
+  ///   tls::connect; timed_out with the phase; truncated (no answer came), connection_reset (over
+  ///   HTTP/2: by a reset), protocol_error, too_large (the head), would_exceed (waiting_max);
+  ///   bad_message: too many redirects, or one that leads nowhere.
+  /// - **Cancel** closes the connection, over HTTP/2 the stream; the server may have done what it
+  ///   was asked.
   /// - **Lifetime** the client outlives it. **Concurrency** any number. **Thread** the loop's.
   Task<Result<Answer>> send(ClientRequest request);
   Task<Result<Answer>> get(std::string url) { return send({.url = std::move(url)}); }
 
-  /// Asks a server to speak `protocol` ("websocket") on this connection from now on.
-  /// - **Completes** with its 101. **Returns** the connection. **Errors** those of send(); and
+  /// Asks a server to speak `protocol` ("websocket") on this connection from now on. With
+  /// `over_http2` on a stream, if the server speaks HTTP/2 and allows that (RFC 8441), else on a
+  /// connection of its own over HTTP/1.1.
+  /// - **Completes** with its 101, or 200. **Returns** the connection. **Errors** those of send();
+  /// and
   ///   access_denied when it answered with another status, which the error names. Nothing is
   ///   repeated or redirected. **Cancel** closes the connection.
   /// - **Lifetime** the client outlives the connection. **Concurrency** any number.
   /// - **Thread** the loop's.
-  Task<Result<ClientUpgrade>> upgrade(ClientRequest request, std::string protocol);
+  Task<Result<ClientUpgrade>> upgrade(ClientRequest request, std::string protocol,
+                                      bool over_http2 = false);
 
   ClientStatistics statistics() const noexcept;
 

@@ -93,6 +93,10 @@ class Request {
   /// - **Thread** the loop's.
   detail::Prompt<Result<std::string_view>> read_all() noexcept;
 
+  /// Fields that came behind the body (RFC 9110, section 6.5): in chunks, or over HTTP/2. Complete
+  /// once a read has seen the body's end; they are under the limits of a head.
+  const proto::FieldList& trailers() const noexcept;
+
   /// Overrides ServerOptions::body_max for this request; before the first read.
   void set_body_max(std::uint64_t bytes) noexcept;
 
@@ -112,14 +116,15 @@ class Request {
   detail::Exchange& exchange_;
 };
 
-/// What a connection is after it has left HTTP: the stream, and bytes that came with the request.
+/// What a connection, or a stream of HTTP/2, is after it has left HTTP: bytes, and those of them
+/// that came with the request.
 struct Upgraded {
   ByteStream& stream;
   Loan loan;        ///< holds `rest`
   ByteView rest;    ///< the other protocol's first bytes, when some have arrived already
-  detail::Connection* connection;
+  detail::Exchange* exchange;
 
-  /// Ends the connection: cancels the handler that was given this.
+  /// Ends the connection (stream): cancels the handler that was given this.
   void cancel() noexcept;
 };
 
@@ -138,6 +143,10 @@ class Response {
   /// For write(): exactly that many bytes will follow, instead of chunks. More is an assertion;
   /// after fewer the connection is closed, so that the client sees a truncated body.
   Response& content_length(std::uint64_t bytes) noexcept;
+  /// Adds a field that is sent behind a body of write(): a checksum, say, or how it went. Until the
+  /// handler ends. Over HTTP/1 only with chunks: not after content_length(), nor to HTTP/1.0. One
+  /// that is not legal there is not sent: a line is logged.
+  Response& trailer(std::string_view name, std::string_view value);
   /// The connection is closed after this answer; over HTTP/2 when its other streams have ended.
   Response& close() noexcept;
 
@@ -177,9 +186,10 @@ class Response {
   /// True once the head is decided: status and fields can be set no more.
   bool started() const noexcept;
 
-  /// Leaves HTTP/1: sends 101 with the fields set so far and hands the stream over; the connection
-  /// ends with the handler. Only for a request whose body is empty and that named `protocol` in
-  /// its Upgrade field (asserted), which none over HTTP/2 does. Views of the request stay valid.
+  /// Leaves HTTP: sends 101, over HTTP/2 200 (RFC 8441), with the fields set so far and hands the
+  /// stream over; the connection (stream) ends with the handler. Only for a request whose body is
+  /// empty and whose Upgrade field (head().upgrade()) names `protocol` (asserted); that of an
+  /// extended CONNECT does. Views of the request stay valid.
   Upgraded switch_protocols(std::string_view protocol);
 
  private:

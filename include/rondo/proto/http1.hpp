@@ -43,8 +43,9 @@ struct Field {
   std::string_view value;  ///< without the white space around it
 };
 
-/// The fields of a message, in order, over one reusable block of text.
-class MessageHead {
+/// Fields in order, over one reusable block of text: those of a head, or trailers (RFC 9110,
+/// section 6.5).
+class FieldList {
  public:
   std::size_t field_count() const noexcept { return fields_.size(); }
   Field field(std::size_t index) const noexcept;
@@ -53,6 +54,34 @@ class MessageHead {
   bool has(std::string_view name) const noexcept { return find(name) < fields_.size(); }
   /// Index of the first such field at or after `from`, field_count() when there is none.
   std::size_t find(std::string_view name, std::size_t from = 0) const noexcept;
+
+ protected:
+  template <class>
+  friend class MessageParser;
+  friend class HeadJudge;
+  friend class Http2Head;
+  struct Span {
+    std::uint32_t at = 0;
+    std::uint32_t size = 0;
+  };
+  struct FieldSpan {
+    Span name;
+    Span value;
+  };
+  std::string_view view(Span span) const noexcept { return {text_.data() + span.at, span.size}; }
+  /// Forgets all fields and keeps the memory.
+  void clear_fields() noexcept {
+    text_.clear();
+    fields_.clear();
+  }
+
+  std::string text_;
+  std::vector<FieldSpan> fields_;
+};
+
+/// First line and fields of a message.
+class MessageHead : public FieldList {
+ public:
   /// The whole head as received, first line to the empty line.
   std::string_view text() const noexcept { return text_; }
 
@@ -76,19 +105,8 @@ class MessageHead {
   friend class MessageParser;
   friend class HeadJudge;
   friend class Http2Head;
-  struct Span {
-    std::uint32_t at = 0;
-    std::uint32_t size = 0;
-  };
-  struct FieldSpan {
-    Span name;
-    Span value;
-  };
-  std::string_view view(Span span) const noexcept { return {text_.data() + span.at, span.size}; }
   void clear() noexcept;
 
-  std::string text_;
-  std::vector<FieldSpan> fields_;
   std::uint64_t content_length_ = 0;
   std::int8_t major_version_ = 1;
   std::int8_t minor_version_ = 1;
@@ -126,6 +144,9 @@ class RequestHead : public MessageHead {
   /// Host and port the request is for: the target's own (absolute form, CONNECT), else Host.
   /// Valid for parse_authority; may be empty.
   std::string_view authority() const noexcept;
+  /// Asked by CONNECT with :protocol (RFC 8441): the head reads as the GET with Upgrade that asks
+  /// for the same over HTTP/1.1.
+  bool extended_connect() const noexcept { return extended_connect_; }
   /// Expect: 100-continue on HTTP/1.1: the client waits for `100 Continue` before the body.
   bool expect_continue() const noexcept { return expect_continue_; }
 
@@ -137,6 +158,7 @@ class RequestHead : public MessageHead {
   Method method_ = Method::get;
   Span method_text_, target_, path_, query_, target_authority_;
   bool has_target_authority_ = false;
+  bool extended_connect_ = false;
   std::string_view default_path_;
 };
 
@@ -150,6 +172,7 @@ class ResponseHead : public MessageHead {
   template <class>
   friend class MessageParser;
   friend class HeadJudge;
+  friend class Http2Head;
   int status_ = 0;
   Span reason_;
 };
@@ -191,6 +214,8 @@ class MessageParser {
   /// The head of the current message; complete from HttpEvent::head on.
   const Head& head() const noexcept { return head_; }
   ByteView body() const noexcept { return body_; }
+  /// Of the current message's chunked body; complete from HttpEvent::end on, until the next begins.
+  const FieldList& trailers() const noexcept { return trailers_; }
   int status() const noexcept { return status_; }
   /// Why, in a few words, for logs and for the answer: "two Content-Length fields".
   const char* reason() const noexcept { return reason_; }
@@ -222,8 +247,9 @@ class MessageParser {
   HttpEvent read_body(ByteView& input);
   HttpEvent read_piece(ByteView& input);
   HttpEvent step(char c);
-  bool framing_allows(char c) noexcept;
-  bool trailer_allows(char c) noexcept;
+  bool framing_allows(char c);
+  bool trailer_allows(char c);
+  bool take_trailers();
   HttpEvent begin_chunk();
   HttpEvent end_message() noexcept;
   bool feed(std::string_view bytes, Heard& heard) noexcept;
@@ -231,6 +257,7 @@ class MessageParser {
   HttpEvent fail(int status, const char* reason) noexcept;
 
   Head head_;
+  FieldList trailers_;
   HttpLimits limits_;
   ByteView body_;
   alignas(8) std::byte llhttp_[k_llhttp_size] = {};  // What parses; begun anew with each message.
@@ -238,7 +265,6 @@ class MessageParser {
   std::uint64_t body_bytes_ = 0;   // Of a chunked body, so far.
   std::size_t line_at_ = 0;        // Offset in the head of the line being read.
   std::size_t extension_bytes_ = 0;
-  std::size_t trailer_bytes_ = 0;
   std::size_t trailer_fields_ = 0;
   const char* reason_ = "";
   int status_ = 0;

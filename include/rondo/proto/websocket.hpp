@@ -162,7 +162,7 @@ inline constexpr std::string_view k_websocket_guid = "258EAFA5-E914-47DA-95CA-C5
 struct WebSocketHandshake {
   int status = 400;            ///< 101: accept; 400, 405, 426 (say Sec-WebSocket-Version: 13)
   const char* reason = "";     ///< why not, in a few words
-  std::string_view key;        ///< at 101: Sec-WebSocket-Key, a view into the head
+  std::string_view key;        ///< at 101: Sec-WebSocket-Key, a view into the head; "" over HTTP/2
   std::string_view protocols;  ///< Sec-WebSocket-Protocol of the client, "" when absent
   std::string_view origin;     ///< Origin, "" when absent: the caller decides
 };

@@ -58,6 +58,8 @@ struct PeerCertificate {
 struct HandshakeOptions {
   /// The handshake must be complete.
   Duration timeout = std::chrono::milliseconds(limits::tls_handshake_timeout.value);
+  /// A client's: offered in place of the context's application protocols, unless empty.
+  std::vector<std::string> alpn = {};
 };
 
 class [[nodiscard("keep it: its end closes the stream")]] Stream {
@@ -140,7 +142,8 @@ Owned<Transport> transport_of(S stream) {
 /// - **Concurrency** any number. **Thread** the loop's.
 template <class S>
 Task<Result<Stream>> accept(Context context, S transport, HandshakeOptions options = {}) {
-  return detail::accept(std::move(context), detail::transport_of(std::move(transport)), options);
+  return detail::accept(std::move(context), detail::transport_of(std::move(transport)),
+                        std::move(options));
 }
 
 /// The client's side of a handshake with `host`: a name or an address, with ":port" or without;
@@ -149,7 +152,7 @@ template <class S>
 Task<Result<Stream>> connect(Context context, S transport, std::string host,
                              HandshakeOptions options = {}) {
   return detail::connect(std::move(context), detail::transport_of(std::move(transport)),
-                         std::move(host), options);
+                         std::move(host), std::move(options));
 }
 
 }  // namespace rondo::tls

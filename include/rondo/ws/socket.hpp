@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Socket: an end of a WebSocket (RFC 6455).
+// Socket: an end of a WebSocket (RFC 6455), over HTTP/1.1 or on a stream of HTTP/2 (RFC 8441).
 //
 //   Task<> echo(http::Request& request, http::Response& response) {
 //     auto socket = co_await ws::accept(request, response, {.origins = {"https://example.org"}});
@@ -111,6 +111,9 @@ struct ConnectOptions {
   std::vector<std::string> protocols = {};
   /// Fields beside those of the handshake: Authorization, Cookie, Origin.
   std::vector<http::Header> headers = {};
+  /// On a stream of the client's connection when the server speaks HTTP/2 and allows it, else as
+  /// ever on a connection of its own.
+  bool http2 = false;
   /// Limits and time-outs, deflate; what is of a server (origins, protocols) is not used.
   Options socket = {};
 };
@@ -181,7 +184,8 @@ class [[nodiscard("keep it: its end closes the socket")]] Socket {
   Owned<detail::Session> session_;
 };
 
-/// Answers the opening handshake (section 4.2).
+/// Answers the opening handshake (section 4.2), or an extended CONNECT (RFC 8441, section 5), which
+/// a GET route is given.
 /// - **Completes** at once. **Returns** the socket; the handler's response is used up.
 /// - **Errors** bad_message, sent as 400 (426 with Sec-WebSocket-Version for another version);
 ///   access_denied, sent as 403: a foreign Origin. **Cancel** before it starts.

@@ -202,6 +202,35 @@ TEST(Http1Request, ChunkedBodyLosesItsFramingExtensionsAndTrailers) {
             "<head Host=a;Transfer-Encoding=chunked;keep>Wikipedia<end><head Host=b;keep><end>");
 }
 
+TEST(Http1Request, TrailersAreKeptUntilTheNextMessage) {
+  const std::string all = chunked("1\r\nx\r\n0\r\nX-Sum:  1 2 \r\nx-sum: 3\r\nEmpty:\r\n\r\n") +
+                          "GET / HTTP/1.1\r\nHost: b\r\n\r\n";
+  for (std::size_t piece : {1U, 7U, 1'000U}) {
+    RequestParser parser;
+    int ends = 0;
+    for (std::string_view rest = all; !rest.empty();) {
+      ByteView input = as_bytes(rest.substr(0, piece));
+      rest.remove_prefix(input.size());
+      while (!input.empty()) {
+        const HttpEvent event = parser.next(input);
+        ASSERT_NE(event, HttpEvent::error) << parser.reason();
+        if (event != HttpEvent::end) continue;
+        ++ends;
+        const FieldList& trailers = parser.trailers();
+        ASSERT_EQ(trailers.field_count(), 3U);
+        EXPECT_EQ(trailers.get("x-SUM"), "1 2");
+        EXPECT_EQ(trailers.field(1).value, "3");
+        EXPECT_EQ(trailers.field(2).value, "");
+        EXPECT_FALSE(parser.head().has("x-sum"));
+      }
+    }
+    ByteView nothing;
+    EXPECT_EQ(parser.next(nothing), HttpEvent::end);
+    EXPECT_EQ(ends, 1);
+    EXPECT_EQ(parser.trailers().field_count(), 0U) << "those of the message before are gone";
+  }
+}
+
 TEST(Http1Request, AnyChunkExtensionIsIgnored) {
   for (const char* const extension : {";a=b;c", "; a=b", ";a=\"b c\"", ";"})
     EXPECT_EQ(parse_all_ways(chunked("1"s + extension + "\r\nx\r\n0" + extension + "\r\n\r\n")),
