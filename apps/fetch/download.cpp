@@ -92,90 +92,9 @@ std::string Loader::name_for(const Item& item) {
 
 Task<Result<>> Loader::make_parent(const std::string& file) {
   const std::string parent = file.substr(0, file.rfind('/'));
-<<<<<<< HEAD
   if (folders_.contains(parent)) co_return Result<>();
   co_await folder_->make_directories(parent).or_return();
   folders_.insert(parent);
-=======
-  if (!folders_.insert(parent).second) co_return Result<>();
-  auto made = co_await fs::make_directories(options_.folder + "/" + parent);
-  if (!made) folders_.erase(parent);
-  co_return made;
-}
-
-Task<Result<>> Loader::download(Item& item) {
-  http::ClientRequest request{.url = item.url};
-  const Known* before = journal_->find(item.url);
-  std::uint64_t part = 0;
-  if (before && (!before->etag.empty() || !before->last_modified.empty())) {
-    const std::string path = options_.folder + "/" + before->file + (before->whole ? "" : ".part");
-    auto status = co_await fs::status(path);
-    const bool tagged = !before->etag.empty();
-    const std::string& version = tagged ? before->etag : before->last_modified;
-    if (status && before->whole) {
-      request.headers.push_back({tagged ? "If-None-Match" : "If-Modified-Since", version});
-      item.size = status->size;
-    } else if (status && status->size > 0) {
-      part = status->size;
-      request.headers.push_back({"Range", fmt::format("bytes={}-", part)});
-      request.headers.push_back({"If-Range", version});
-    }
-  }
-  item.state = Item::State::loading;
-  const Duration sent_at = elapsed();
-  auto answer = co_await client_.send(std::move(request));
-  if (!answer) co_return answer.error();
-  item.began = sent_at;
-  item.timings = answer->timings();
-  item.http2 = answer->version() == "HTTP/2";
-  item.status = answer->status();
-  item.final_url = answer->url();
-  item.type = answer->header("Content-Type");
-  if (item.status == 304 && before) {
-    item.file = before->file;
-    files_.insert(item.file);
-    item.state = Item::State::kept;
-    item.received = item.resumed = item.size;
-    co_await journal_->note(item.url, *before).or_return();
-    co_return Result<>();
-  }
-  if (!answer->good()) {
-    (void)co_await answer->read_all(65'536);
-    item.error = fmt::format("the server answered {}", item.status);
-    co_return Error(Errc::bad_message);
-  }
-  const bool goes_on =
-      item.status == 206 && part > 0 && range_begin(answer->header("Content-Range")) == part;
-  if (item.status == 206 && !goes_on)
-    co_return Error(Errc::protocol_error, "the server sent another part than was asked for");
-  item.size = answer->was_packed() ? 0 : length_of(*answer) + (goes_on ? part : 0);
-  item.received = item.resumed = goes_on ? part : 0;
-  item.file = goes_on ? before->file : name_for(item);
-  if (goes_on) files_.insert(item.file);
-  auto done = item.is_page() || item.is_style()
-                  ? co_await keep_text(item, *answer)
-                  : co_await store(item, *answer,
-                                   {.file = item.file,
-                                    .etag = strong_tag(answer->header("ETag")),
-                                    .last_modified = std::string(answer->header("Last-Modified"))},
-                                   goes_on);
-  if (done) item.state = Item::State::done;
-  co_return done;
-}
-
-/// A page or style sheet: in memory, since it is written with other links.
-Task<Result<>> Loader::keep_text(Item& item, http::Answer& answer) {
-  while (true) {
-    auto piece = co_await answer.read();
-    if (!piece) co_return piece.error();
-    if (piece->empty()) break;
-    item.text.append(as_text(*piece));
-    item.received = item.text.size();
-    if (item.text.size() > limits::http_answer_max.value)
-      co_return Error(Errc::too_large, "a page of more than 64 MiB");
-  }
-  if (item.is_page() && needs_mark(item.type, item.text)) item.text.insert(0, "\xef\xbb\xbf");
->>>>>>> s8-h2c
   co_return Result<>();
 }
 
@@ -225,6 +144,7 @@ Task<Result<bool>> Loader::ask(Item& item, Before before) {
   item.began = sent_at;
   item.timings = answer.timings();
   item.status = answer.status();
+  item.http2 = answer.version() == "HTTP/2";
   item.final_url = answer.url();
   item.type = answer.header("Content-Type");
   if (item.status == 304 && before.whole) {

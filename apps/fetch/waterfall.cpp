@@ -108,13 +108,9 @@ std::string row(const Item& item, int y, double scale) {
     }
     from = ends[i];
   }
-<<<<<<< HEAD
-  title += failed ? cli::terminal_text(item.error) : cli::readable_size(item.received);
-=======
-  title += failed ? item.error
+  title += failed ? cli::terminal_text(item.error)
                   : fmt::format("{}, {}", cli::readable_size(item.received),
                                 item.http2 ? "HTTP/2" : "HTTP/1.1");
->>>>>>> s8-h2c
   return fmt::format(
       "<g><title>{}</title><text x=\"8\" y=\"{}\">{}</text>{}"
       "<text class=\"muted\" x=\"{:.1f}\" y=\"{}\">{}</text></g>\n",

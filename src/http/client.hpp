@@ -21,11 +21,8 @@
 #include <string>
 #include <vector>
 
-<<<<<<< HEAD
 #include "http/authenticator.hpp"
-=======
 #include "rondo/base/intrusive_list.hpp"
->>>>>>> s8-h2c
 #include "rondo/core/callback.hpp"
 #include "rondo/core/event.hpp"
 #include "rondo/core/semaphore.hpp"

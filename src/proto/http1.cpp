@@ -5,6 +5,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "base/text.hpp"
 #include "http1_chars.hpp"
 #include "http1_head.hpp"
 #include "http1_llhttp.hpp"
@@ -363,7 +364,7 @@ bool MessageParser<Head>::take_trailers() {
     const std::size_t colon = line.find(':');
     if (colon == line.npos || !is_token(line.substr(0, colon)))
       return refuse(400, "bad trailer name");
-    const std::string_view value = trim(line.substr(colon + 1));
+    const std::string_view value = trimmed(line.substr(colon + 1));
     if (!is_field_value(value)) return refuse(400, "bad trailer value");
     trailers_.fields_.push_back({span(line.substr(0, colon)), span(value)});
     at = end + 2;

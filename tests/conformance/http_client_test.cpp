@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The HTTP client on every driver: requests and answers against our own server.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <string>
@@ -11,6 +12,8 @@
 
 namespace rondo::testing {
 namespace {
+
+using ::testing::HasSubstr;
 
 class HttpClient : public HttpClientFixture {};
 

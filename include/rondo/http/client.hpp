@@ -52,7 +52,6 @@ struct Header {
 /// "Basic ..." for an Authorization or Proxy-Authorization field (RFC 7617).
 std::string basic_authorization(std::string_view user, std::string_view password);
 
-<<<<<<< HEAD
 /// Who a client is to one server, told when it asks: by Digest (RFC 7616: MD5, SHA-256, SHA-512-256
 /// and their -sess, the strongest of those offered), over TLS also by Basic (RFC 7617) when the
 /// server offers nothing better. What a server wants is remembered for the requests behind.
@@ -60,13 +59,13 @@ struct Credentials {
   std::string origin;  ///< "https://api.example.org"; asserted to be http or https
   std::string user;    ///< without a colon (asserted)
   std::string password;
-=======
+};
+
 /// What a client speaks.
 enum class Versions : std::uint8_t {
   any,    ///< over TLS what the server chooses of both, else HTTP/1.1
   http1,  ///< HTTP/1.1 only
   http2,  ///< HTTP/2 only: without TLS by prior knowledge (RFC 9113, section 3.3)
->>>>>>> s8-h2c
 };
 
 struct ClientOptions {

@@ -117,7 +117,7 @@ TEST(Http2Messages, aBodyOverItsLimitIs413WhateverWasSaid) {
   EXPECT_EQ(outcome.statistics.requests, 3U);
 }
 
-TEST(Http2Server, trailersOfARequestAreKeptApartAndBounded) {
+TEST(Http2Messages, trailersOfARequestAreKeptApartAndBounded) {
   http::Router router;
   router.post("/echo", [](Request& in, Response& out) -> Task<> {
     auto body = co_await in.read_all();
@@ -139,7 +139,7 @@ TEST(Http2Server, trailersOfARequestAreKeptApartAndBounded) {
          }});
 }
 
-TEST(Http2Server, aReadAllThatWasCancelledGivesNothingBackTwice) {
+TEST(Http2Messages, aReadAllThatWasCancelledGivesNothingBackTwice) {
   http::Router router;
   router.post("/", [](Request& in, Response&) -> Task<> {
     EXPECT_FALSE(co_await with_timeout(1s, in.read_all())) << "the body goes on";
