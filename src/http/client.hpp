@@ -140,6 +140,7 @@ struct Origin {
   std::size_t waiting_count = 0;
   std::size_t users = 0;  ///< requests under way or waiting
   bool http1 = false;     ///< its server has chosen it, or asked for it
+  bool is_full = false;   ///< no connection could be made beside those of `http2`
   bool opening = false;   ///< a connection that may become one of HTTP/2 is being made
 };
 
@@ -171,7 +172,7 @@ struct ClientState {
   Task<Result<>> find_carrier(ClientExchange& ex, TimePoint began);
   Task<Result<>> find_http1(ClientExchange& ex, TimePoint began);
   Task<Result<>> open_http2(ClientExchange& ex, TimePoint began);
-  Task<Result<>> wait_turn(Origin& origin);
+  Task<Result<>> wait_turn(Origin& origin, bool again);
   std::shared_ptr<ClientHttp2> with_room(Origin& origin) noexcept;
   void use_http1(ClientExchange& ex, Owned<Transport> transport);
   void forget(ClientHttp2& connection) noexcept;

@@ -200,6 +200,7 @@ void ClientHttp2::unreserve() noexcept {
 
 std::shared_ptr<ClientStream> ClientHttp2::open(std::span<const proto::Field> fields,
                                                 bool has_body) {
+  --reserved_;
   if (gone_ || leaving_) return nullptr;
   auto stream = std::make_shared<ClientStream>();
   if (!session_.request(*stream, fields, has_body)) {

@@ -76,13 +76,13 @@ class ClientHttp2 final : public std::enable_shared_from_this<ClientHttp2>,
   /// It begins another request now. A carrier that was made has its stream reserved.
   bool has_room() const noexcept;
   bool is_idle() const noexcept { return streams_ == 0 && reserved_ == 0; }
-  bool is_leaving() const noexcept { return leaving_; }
+  bool is_gone() const noexcept { return gone_; }
   TimePoint idle_since() const noexcept { return idle_since_; }
   /// Grows with everything that is heard.
   std::uint64_t pieces_heard() const noexcept { return pieces_heard_; }
   void reserve() noexcept { ++reserved_; }
   void unreserve() noexcept;
-  /// Begins a request; null: not on this connection.
+  /// Begins a request on what was reserved; null: not on this connection.
   std::shared_ptr<ClientStream> open(std::span<const proto::Field> fields, bool has_body);
   /// Begins nothing more.
   void leave() noexcept;

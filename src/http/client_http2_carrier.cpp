@@ -69,9 +69,8 @@ bool Http2Carrier::begin(const Outgoing& out) {
   for (const Header& field : out.fields)
     if (!is_dropped(field)) fields.push_back({field.name, trimmed(field.value)});
   if (out.length && !extended) fields.push_back({"content-length", length});
-  stream = connection->open(fields, out.has_body || extended);
   reserved = false;
-  connection->unreserve();
+  stream = connection->open(fields, out.has_body || extended);
   if (!stream) return false;
   if (extended)
     stream->begin_tunnel();
@@ -85,6 +84,7 @@ Task<Result<>> Http2Carrier::exchange(const Outgoing& out) {
   if (!ex.upgrade.empty()) {
     // What the server allows stands in its settings, which may not be there yet.
     const bool known = co_await connection->wait_settings();
+    if (!known && !connection->is_gone()) co_return ex.timed_out("http2 settings");
     if (known && !connection->session().peer_allows_connect())
       co_return Error(Errc::not_supported, "http2: the server has no extended CONNECT");
   }

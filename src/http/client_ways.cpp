@@ -27,8 +27,12 @@ namespace {
 /// One of those who wait; a turn that it was given and has not used goes to the next.
 class InLine {
  public:
-  explicit InLine(Origin& origin) noexcept : origin_(origin) {
-    origin.waiting.push_back(self_);
+  /// `again`: it had its turn, and somebody who came by was faster.
+  InLine(Origin& origin, bool again) noexcept : origin_(origin) {
+    if (again)
+      origin.waiting.push_front(self_);
+    else
+      origin.waiting.push_back(self_);
     ++origin.waiting_count;
   }
   InLine(const InLine&) = delete;
@@ -49,7 +53,7 @@ class InLine {
 };
 
 /// While the origin's next connection is made. Whatever becomes of that, all who waited look again;
-/// only when it could not be made they fail with it, or each would try for as long as the first.
+/// only when the first of all could not be made they fail with it, or each would try as long.
 class OneAtATime {
  public:
   explicit OneAtATime(Origin& origin) noexcept : origin_(origin) { origin.opening = true; }
@@ -66,10 +70,10 @@ class OneAtATime {
 
 }  // namespace
 
-Task<Result<>> ClientState::wait_turn(Origin& origin) {
+Task<Result<>> ClientState::wait_turn(Origin& origin, bool again) {
   if (origin.waiting_count >= options.waiting_max)
     co_return Error(Errc::would_exceed, "http", "too many requests wait for a connection");
-  InLine place_in_line(origin);
+  InLine place_in_line(origin, again);
   co_await place_in_line.self().turn.wait();
   place_in_line.use();
   if (place_in_line.self().failed) co_return *place_in_line.self().failed;
@@ -89,7 +93,7 @@ Task<Result<>> ClientState::find_carrier(ClientExchange& ex, TimePoint began) {
   Origin& origin = ex.origin;
   if (options.versions == Versions::http2 && !may_be_http2(ex))
     co_return Error(Errc::not_supported, "http2 through a proxy that forwards", ex.target.proxy);
-  while (may_be_http2(ex)) {
+  for (bool had_turn = false; may_be_http2(ex); had_turn = true) {
     if (auto connection = with_room(origin)) {
       ex.timings.reused = true;
       ++statistics.reused;
@@ -97,15 +101,20 @@ Task<Result<>> ClientState::find_carrier(ClientExchange& ex, TimePoint began) {
       ex.carrier = Owned<ClientCarrier>(new Http2Carrier(ex, std::move(connection)));
       co_return Result<>();
     }
-    const bool may_open = origin.http2.empty() || (origin.places.statistics().available > 0 &&
-                                                   places.statistics().available > 0);
+    const bool may_grow = !origin.is_full && origin.places.statistics().available > 0 &&
+                          places.statistics().available > 0;
+    const bool may_open = origin.http2.empty() || may_grow;
     if (origin.opening || !may_open) {
-      auto turn = co_await wait_turn(origin);
+      auto turn = co_await wait_turn(origin, had_turn);
       if (!turn) co_return turn;
       continue;
     }
     auto opened = co_await open_http2(ex, began);
-    if (!opened || ex.carrier) co_return opened;
+    if (ex.carrier) co_return opened;
+    if (origin.http2.empty()) co_return opened;
+    // Those that there are have to do.
+    ex.place.reset();
+    ex.origin_place.reset();
   }
   co_return co_await find_http1(ex, began);
 }
@@ -130,7 +139,8 @@ Task<Result<>> ClientState::open_http2(ClientExchange& ex, TimePoint began) {
   if (opened && ex.target.secure && demanded && !opened->http2)
     opened = Error(Errc::protocol_error, "http2", ex.target.address + " does not speak HTTP/2");
   if (!opened) {
-    only.failed = opened.error();
+    ex.origin.is_full = !ex.origin.http2.empty();
+    if (!ex.origin.is_full) only.failed = opened.error();
     co_return opened.error();
   }
   if (ex.target.secure && !opened->http2) {
@@ -189,6 +199,7 @@ void ClientState::forget(ClientHttp2& connection) noexcept {
   --statistics.connections;
   Origin& origin = connection.origin();
   std::erase_if(origin.http2, [&](const auto& each) { return each.get() == &connection; });
+  origin.is_full = false;
   origin.wake_one();
   if (origin.is_unused()) see_idle();  // Not erased here: somebody may be walking the origins.
 }

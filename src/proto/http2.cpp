@@ -222,7 +222,7 @@ struct Http2Callbacks {
 
   static int take_head(nghttp2_session* session, State& at, Http2Stream& stream, bool ended,
                        const Verdict& verdict) {
-    if (at.is_client && at.head.status() < 200) {
+    if (at.is_client && at.head.status() / 100 == 1) {
       if (++stream.interims_ > at.limits.interims_max)
         return nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, stream.id_,
                                          NGHTTP2_ENHANCE_YOUR_CALM);

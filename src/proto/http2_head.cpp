@@ -176,6 +176,8 @@ Verdict Http2Head::finish(bool ended, const Http2Limits& limits) {
   if (verdict_.ok()) verdict_ = take_length();
   if (verdict_.ok() && request_) verdict_ = HeadJudge::complete(*request_);
   if (!request_) static_cast<ResponseHead*>(head_)->status_ = status_;
+  // RFC 9110, 15: nghttp2 takes any three digits.
+  if (!request_ && status_ < 100 && verdict_.ok()) verdict_ = {400, "bad status code"};
   // What follows an extended CONNECT is no body.
   head_->has_body_ = !ended && !(request_ && request_->extended_connect_);
   return verdict_;

@@ -342,6 +342,34 @@ TEST_P(Http2ClientScript, streams_below_the_last_of_a_goaway_are_answered_and_ot
       });
 }
 
+TEST_P(Http2ClientScript, a_connection_that_cannot_be_made_beside_others_fails_nobody) {
+  int connections = 0;
+  run([&]() -> Task<> {
+    auto listener = std::make_optional(tcp::listen({.address = "127.0.0.1:0"}).or_throw());
+    const std::string url = "http://127.0.0.1:" + std::to_string(listener->port());
+    co_await with_scope([&](Scope& scope) -> Task<> {
+      scope.start([&]() -> Task<> {
+        Raw server{.peer = co_await listener->accept().or_throw(), .number = ++connections};
+        listener.reset();  // Nobody else gets in.
+        co_await server.say(settings(h2::setting(3, 1)));
+        for (std::uint32_t id = 1; co_await server.hear_request(id); id += 2) {
+          co_await sleep_for(1ms);
+          co_await server.say(answer(id, "ok"));
+        }
+      });
+      Client client({.versions = Versions::http2, .per_origin_max = 4, .retries_max = 0});
+      EXPECT_EQ(co_await text_of(client, url), "ok") << "the settings are known";
+      std::vector<int> numbers(6);
+      for (const std::string& each : co_await map_concurrent(
+               numbers, 6,
+               [&](int) -> Task<std::string> { co_return co_await text_of(client, url); }))
+        EXPECT_EQ(each, "ok");
+      EXPECT_EQ(client.statistics().opened, 1u);
+      scope.cancel();
+    });
+  });
+}
+
 TEST_P(Http2ClientScript, a_source_that_was_used_is_not_sent_again) {
   beside(
       [](Raw& server) -> Task<> {

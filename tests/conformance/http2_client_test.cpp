@@ -29,6 +29,7 @@ using ::testing::HasSubstr;
 
 /// What the handlers have seen.
 struct Seen {
+  int sockets_ended = 0;
   int at_once = 0;
   int at_once_max = 0;
   int cancelled = 0;
@@ -85,11 +86,12 @@ http::Router pages(Seen& seen) {
     out.header("Keep-Alive", "timeout=5").header("X-Space", " a b ").header("Upgrade", "h2c");
     out.send("bare");
   });
-  router.get("/ws", [](http::Request& in, http::Response& out) -> Task<> {
+  router.get("/ws", [&seen](http::Request& in, http::Response& out) -> Task<> {
     auto socket = co_await ws::accept(in, out, {.protocols = {"b"}});
     if (!socket) co_return;
     while (auto message = co_await socket->receive())
       if (!co_await socket->send(*message)) break;
+    ++seen.sockets_ended;  // Not cancelled: it reads how the socket ended.
   });
   router.get("/empty", [](http::Request&, http::Response& out) { out.status(204).send(); });
   return router;
@@ -374,6 +376,21 @@ TEST_P(Http2Client, idle_connections_go_when_their_time_is_over_or_their_place_i
     auto socket = (co_await ws::connect(one, url + "/ws")).or_throw();
     (co_await socket.send_text("x")).or_throw();
     EXPECT_EQ((co_await socket.receive()).or_throw().text(), "x");
+  });
+}
+
+TEST_P(Http2Client, a_websocket_is_said_goodbye_to_by_a_soft_stop_and_by_whoever_drops_it) {
+  beside_server([&](std::string url) -> Task<> {
+    Client client({.versions = Versions::http2});
+    {
+      auto dropped = (co_await ws::connect(client, url + "/ws", {.http2 = true})).or_throw();
+      (co_await dropped.send_text(std::string(300'000, 'x'))).or_throw();
+    }
+    while (seen_.sockets_ended < 1) co_await sleep_for(1ms);
+    auto socket = (co_await ws::connect(client, url + "/ws", {.http2 = true})).or_throw();
+    rondo::loop().request_stop();
+    EXPECT_EQ((co_await socket.receive()).error(), Errc::stopping);
+    while (seen_.sockets_ended < 2) co_await sleep_for(1ms);
   });
 }
 

@@ -110,9 +110,14 @@ class Run : public Http2Events {
     of(stream).closed = true;
     of(stream).record += "<" + std::to_string(static_cast<unsigned>(code)) + ">";
   }
-  void on_settings() override { log_ += "<settings>"; }
+  /// Behind the last stream and a GOAWAY the session reads on only to the end of a piece.
+  void note(std::string_view what) {
+    for (const Stream& stream : streams_)
+      if (!stream.closed) return void(log_.append(what));
+  }
+  void on_settings() override { note("<settings>"); }
   void on_goaway(Http2Code) override { require(!session_.can_begin()); }
-  void on_pong() override { log_ += "<pong>"; }
+  void on_pong() override { note("<pong>"); }
   static Stream& of(Http2Stream& stream) { return static_cast<Stream&>(stream); }
 
   void produce() {

@@ -171,6 +171,15 @@ TEST(Http2ClientSession, aPingIsAnsweredAndOursIsHeardOf) {
   EXPECT_EQ(talk.answers.log, "settings pong ");
 }
 
+TEST(Http2ClientSession, aStatusBelow100IsNoInterimAnswer) {
+  Talk talk;
+  Stream& stream = talk.get();
+  talk.hear();
+  talk.say(settings() + h2::headers(1, {{":status", "051"}}, true));
+  EXPECT_EQ(stream.log, "head closed 0 ");
+  EXPECT_EQ(stream.refusal(), 400);
+}
+
 TEST(Http2ClientSession, trailersKeepToTheLimitsOfAHead) {
   Talk talk({.fields_max = 3});
   Stream& stream = talk.get();
