@@ -25,7 +25,6 @@
 // Thread rule: the loop's thread, all of it.
 #pragma once
 
-#include <algorithm>
 #include <coroutine>
 #include <cstdint>
 #include <source_location>
@@ -176,7 +175,9 @@ inline bool spend_await() noexcept { return --core().await_budget > 0; }
 /// Bytes cost as well: what a peer sends in a flood of small pieces takes long to work through.
 inline void spend_bytes(std::size_t size) noexcept {
   constexpr std::size_t k_bytes_an_await = 128;
-  core().await_budget -= static_cast<int>(std::min(size / k_bytes_an_await, std::size_t{1'024}));
+  constexpr std::size_t k_most = 1'024;  // More than a budget is.
+  const std::size_t cost = size / k_bytes_an_await;
+  core().await_budget -= static_cast<int>(cost < k_most ? cost : k_most);
 }
 
 }  // namespace rondo::detail
