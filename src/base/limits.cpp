@@ -5,7 +5,7 @@ namespace rondo::limits {
 namespace {
 
 constexpr Limit k_all[] = {
-    resumes_per_iteration, ready_awaits_per_resume, next_in_a_row,      stop_grace,
+    resumes_per_iteration, ready_awaits_per_resume, next_in_a_row,      trace_events, stop_grace,
     drain_max,             report_wait,             shield_max,         blocking_threads,
     blocking_queue,        blocking_idle,           cpu_threads_max,    cpu_queue,
     ring_entries,

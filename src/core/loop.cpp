@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <thread>
 
+#include "rondo/base/trace.hpp"
 #include "rondo/core/loop_ref.hpp"
 
 namespace rondo {
@@ -17,8 +18,7 @@ struct Loop::ServiceNode {
 };
 
 Loop::Loop(LoopOptions options)
-    : driver_(options.own_driver ? std::move(options.own_driver)
-                                 : io::make_driver(options.driver)),
+    : driver_(options.own_driver ? std::move(options.own_driver) : io::make_driver(options.driver)),
       anchor_(new detail::LoopAnchor(*this)),
       order_(std::move(options.ready_order)),
       ready_budget_(options.ready_budget) {
@@ -26,6 +26,26 @@ Loop::Loop(LoopOptions options)
   // Where waiting takes no time (simulation) there is nothing to gain.
   if (driver_->probe().has_threads) spin_ = options.spin;
   wheel_.start_at(driver_->time(io::Clock::monotonic));
+  if (options.record > 0) record(options.record);
+}
+
+void Loop::record(std::size_t events) {
+  assert_here();
+  // Virtual time is the driver's; the kernel's is the processor's counter, which costs less.
+  const TraceRing::Clock virtual_time = [](void* driver) noexcept {
+    return static_cast<io::Driver*>(driver)->time(io::Clock::monotonic);
+  };
+  const bool is_real = driver_->probe().has_threads;
+  Owned<TraceRing> made(new TraceRing(events, is_real ? nullptr : virtual_time, driver_.get()));
+  trace_ring_ = std::move(made);
+  trace = trace_ring_.get();
+  driver_->set_trace(trace);
+}
+
+void Loop::stop_recording() noexcept {
+  driver_->set_trace(nullptr);
+  trace = nullptr;
+  trace_ring_ = nullptr;
 }
 
 Loop::~Loop() {
@@ -104,14 +124,30 @@ void Loop::iterate(Block block) {
   RONDO_ASSERT(!driver_->inherited(),
                "this loop belongs to the parent process: after fork() make a new Loop");
   ++statistics_.iterations;
-  run_timers();     // 1 timers
-  run_pending();    // 2 pending
-  run_ready();      // 3 ready
-  run_prepare();    // 4 prepare
-  run_poll(block);  // 5 poll: completions queue what waits for them
-  check_.run();     // 6 check
-  run_closing();    // 7 close
+  note_phase(1);
+  run_timers();
+  note_phase(2);
+  run_pending();
+  note_phase(3);
+  run_ready();
+  note_phase(4);
+  run_prepare();
+  note_phase(5);
+  run_poll(block);  // Completions queue what waits for them.
+  note_phase(6);
+  check_.run();
+  note_phase(7);
+  run_closing();
+  note_phase(0);
   leave_ = false;
+}
+
+/// 1 timers, 2 pending, 3 ready, 4 prepare, 5 poll, 6 check, 7 close; 0: the iteration has ended.
+inline void Loop::note_phase(std::uint32_t number) noexcept {
+  if (!trace) [[likely]]
+    return;
+  trace->tick();
+  trace->put(TraceKind::phase, 0, 0, number);
 }
 
 void Loop::run_timers() {
@@ -125,11 +161,15 @@ void Loop::run_pending() {
 
 void Loop::take_posted() {
   detail::Ready* oldest_first = posted_.take_all();
+  const std::uint64_t before = statistics_.posts;
   while (oldest_first) {
     detail::Ready* entry = oldest_first;
     oldest_first = entry->queue_next;
     ++statistics_.posts;
     ready.push_back(*entry);
+  }
+  if (trace) [[unlikely]] {
+    trace->put(TraceKind::posts, 0, 0, static_cast<std::uint32_t>(statistics_.posts - before));
   }
 }
 
@@ -370,6 +410,13 @@ detail::LoopService* Loop::find_service(const void* key) noexcept {
 
 void Loop::add_service(const void* key, Owned<detail::LoopService> service) {
   services_ = new ServiceNode{key, std::move(service), services_};
+}
+
+void detail::CallbackNode::trace_callback(const CallbackNode& node, bool begins) noexcept {
+  TraceRing& ring = *core().trace;
+  ring.tick();
+  ring.put(begins ? TraceKind::callback : TraceKind::suspend,
+           reinterpret_cast<std::uintptr_t>(&node));
 }
 
 void detail::CallbackNode::cancel() noexcept {

@@ -5,15 +5,38 @@
 #include <string>
 
 #include "rondo/base/log.hpp"
+#include "rondo/base/trace.hpp"
 #include "rondo/core/loop.hpp"
 
 namespace rondo::detail {
+
+namespace {
+
+std::uint64_t subject_of(const void* what) noexcept {
+  return reinterpret_cast<std::uintptr_t>(what);
+}
+
+void trace_begin(LoopCore& at, TraceKind kind, const Chain& chain) noexcept {
+  at.trace->tick();
+  at.trace->put(kind, subject_of(&chain), trace_place(chain.definition));
+}
+/// The chain may be gone: it is named by its address only.
+void trace_end(LoopCore& at, const void* chain) noexcept {
+  at.trace->tick();
+  at.trace->put(TraceKind::suspend, subject_of(chain));
+}
+
+}  // namespace
 
 void resume_in(Chain& chain, PromiseBase& frame) {
   LoopCore& at = core();
   Chain* const before = at.running;
   at.running = &chain;
+  if (at.trace) [[unlikely]]
+    trace_begin(at, TraceKind::resume, chain);
   frame.handle().resume();
+  if (at.trace) [[unlikely]]
+    trace_end(at, &chain);
   at.running = before;  // The chain may be gone: only a callback or another task runs next.
 }
 
@@ -28,6 +51,8 @@ void run_unwind(Ready& entry) {
   LoopCore& core_now = core();
   core_now.unwinding = true;
   core_now.running = &chain;
+  if (core_now.trace) [[unlikely]]
+    trace_begin(core_now, TraceKind::unwind, chain);
   while (at) {
     PromiseBase* above = at->parent;
     // The owner must not destroy what is destroyed here.
@@ -35,6 +60,8 @@ void run_unwind(Ready& entry) {
     at->handle().destroy();
     at = above;
   }
+  if (core_now.trace) [[unlikely]]
+    trace_end(core_now, &chain);
   core_now.unwinding = false;
   core_now.running = nullptr;
   chain.ended(chain, End::cancelled);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rondo/core/detail/timer_wheel.hpp"
-
 #include <algorithm>
 #include <bit>
 #include <limits>
 #include <utility>
+
+#include "rondo/base/trace.hpp"
+#include "rondo/core/detail/chain.hpp"
 
 namespace rondo::detail {
 namespace {
@@ -125,6 +127,9 @@ bool TimerWheel::expire(const Slot& slot, std::int64_t now) noexcept {
   while (due.next != &due) {
     auto& timer = *static_cast<Timer*>(due.next);
     disarm(timer);
+    if (t_core && t_core->trace) [[unlikely]] {
+      t_core->trace->put(TraceKind::timer, reinterpret_cast<std::uintptr_t>(&timer));
+    }
     timer.fire(timer);
   }
   return any;

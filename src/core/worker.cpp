@@ -10,6 +10,7 @@
 
 #include "core/job_pool.hpp"
 #include "rondo/base/log.hpp"
+#include "rondo/base/trace.hpp"
 #include "rondo/core/offload.hpp"
 
 namespace rondo {
@@ -136,6 +137,13 @@ struct Lane::State : JobSource {
     return true;
   }
 
+  static void trace_end(TraceRing& ring, const Job& job) noexcept {
+    const auto ns = [](std::int64_t time) {
+      return static_cast<std::uint64_t>(std::clamp<std::int64_t>(time, 0, UINT32_MAX));
+    };
+    ring.put(TraceKind::offload, reinterpret_cast<std::uintptr_t>(&job),
+             ns(job.begun_at - job.queued_at) | ns(job.ended_at - job.begun_at) << 32);
+  }
   static void run_done(Ready& entry) {
     auto& job = static_cast<Job&>(entry);
     auto& self = static_cast<State&>(*job.source);
@@ -143,6 +151,8 @@ struct Lane::State : JobSource {
     ++self.counters.finished;
     self.counters.waited.add(Duration(job.begun_at - job.queued_at));
     self.counters.ran.add(Duration(job.ended_at - job.begun_at));
+    if (TraceRing* ring = core().trace) [[unlikely]]
+      trace_end(*ring, job);
     job.finished(job);
   }
   std::int64_t now() noexcept { return loop.driver().time(io::Clock::monotonic); }

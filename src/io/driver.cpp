@@ -5,6 +5,8 @@
 
 #include <cerrno>
 
+#include "rondo/base/trace.hpp"
+
 namespace rondo::io {
 
 std::uint32_t detail::count_forks() noexcept {
@@ -21,5 +23,23 @@ Driver::~Driver() {
 }
 
 int Driver::pollable_fd() { return -ENOTSUP; }
+
+namespace {
+
+/// An address says which: the generation in its unused bits tells one use from the next.
+std::uint64_t subject_of(const Operation& op) noexcept {
+  return reinterpret_cast<std::uintptr_t>(&op) | std::uint64_t{op.generation} << 48;
+}
+
+}  // namespace
+
+void Driver::trace_submitted(const Operation& op) noexcept {
+  trace_->put(TraceKind::submit, subject_of(op), 0, static_cast<std::uint32_t>(op.kind));
+}
+
+void Driver::trace_completed(const Operation& op, const Completion& how) noexcept {
+  trace_->put(TraceKind::complete, subject_of(op), static_cast<std::uint32_t>(how.result),
+              static_cast<std::uint32_t>(op.kind) | (how.more ? k_trace_more : 0U));
+}
 
 }  // namespace rondo::io

@@ -40,6 +40,8 @@ inline constexpr Limit ready_awaits_per_resume{
 inline constexpr Limit next_in_a_row{
     "next_in_a_row", 3, "resumes", AtLimit::wait,
     "resumes through the next slot before the ready queue has its turn"};
+inline constexpr Limit trace_events{"trace_events", 65'536, "events", AtLimit::drop,
+                                    "of a loop that is recorded: the oldest are forgotten"};
 inline constexpr Limit stop_grace{"stop_grace", 5'000, "ms", AtLimit::close,
                                   "a soft stop becomes a hard cancel"};
 inline constexpr Limit drain_max{"drain_max", 5'000, "ms", AtLimit::report,

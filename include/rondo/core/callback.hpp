@@ -43,11 +43,14 @@ struct CallbackNode : Ready, Timer, ListLink {
     auto& node = static_cast<CallbackNode&>(entry);
     if (node.state == State::queued) {
       node.state = State::done;
+      if (core().trace) [[unlikely]] trace_callback(node, true);
       node.invoke(node, true);
+      if (core().trace) [[unlikely]] trace_callback(node, false);
     }
     node.drop();
   }
   void cancel() noexcept;
+  static void trace_callback(const CallbackNode& node, bool begins) noexcept;
 };
 
 template <class F>

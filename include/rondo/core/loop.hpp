@@ -74,6 +74,8 @@ struct LoopOptions {
   /// late to less than one. Zero: sleeps at once. Ignored under simulation, where waiting takes no
   /// time.
   Duration spin = Duration::zero();
+  /// Events that are kept from the start on: Loop::record(). Zero: nothing is recorded.
+  std::size_t record = 0;
   /// A driver made by the caller, such as a simulation's; replaces `driver`.
   Owned<io::Driver> own_driver = nullptr;
   Owned<detail::ReadyOrder> ready_order = nullptr;
@@ -276,6 +278,16 @@ class Loop : private detail::LoopCore {
   /// A task, timer, ready entry or service in flight is left; what the library itself keeps in
   /// flight (wake-ups, signals) does not count.
   bool has_work() const noexcept;
+  /// Keeps the last `events` (a power of two; 32 bytes each) of what the loop does from now on:
+  /// phases, resumes, operations, timers, posts, offloads. Anew: what was kept is dropped.
+  /// Costs some 1 to 2 % of an echo server while on, and a branch at each place while off.
+  void record(std::size_t events = limits::trace_events.value);
+  /// Records no more and drops what was kept.
+  void stop_recording() noexcept;
+  /// What is kept; null: nothing is recorded. Its snapshot() may be taken by any thread, as long
+  /// as the loop lives and goes on recording.
+  const TraceRing* recording() const noexcept { return trace; }
+
   /// One line for each started task: name, where it is defined or last awaited.
   std::string describe_tasks();
 
@@ -292,6 +304,7 @@ class Loop : private detail::LoopCore {
   bool in_flight() const noexcept;
   bool holds_output() const noexcept;
   bool rests() const noexcept;
+  void note_phase(std::uint32_t number) noexcept;
   void run_timers();
   void run_pending();
   void take_posted();
@@ -332,6 +345,7 @@ class Loop : private detail::LoopCore {
   struct ServiceNode;
 
   const void* const thread_ = detail::this_thread_tag();
+  Owned<TraceRing> trace_ring_;  // Before the driver, which may write to it until its end.
   Owned<io::Driver> driver_;
   detail::LoopAnchor* const anchor_;
   detail::TimerWheel wheel_;

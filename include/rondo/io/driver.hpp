@@ -25,6 +25,10 @@
 #include "rondo/io/buffer_pool.hpp"
 #include "rondo/io/operation.hpp"
 
+namespace rondo {
+class TraceRing;
+}
+
 namespace rondo::io {
 
 /// How wait() behaves.
@@ -116,6 +120,10 @@ class Driver {
   /// simulation, whose disk is its own.
   bool reads_caches() const noexcept { return reads_caches_; }
 
+  /// Where submissions and completions are recorded; null: nowhere. The ring outlives it or is
+  /// taken back.
+  void set_trace(TraceRing* ring) noexcept { trace_ = ring; }
+
   BufferPool& buffers() noexcept { return buffers_; }
   const DriverStatistics& statistics() const noexcept { return statistics_; }
   TimePoint now() noexcept { return TimePoint(Duration(time(Clock::monotonic))); }
@@ -135,8 +143,23 @@ class Driver {
   std::uint64_t file_kinds_ = 0;  ///< bit_of() each file operation it handles
   bool reads_caches_ = false;
 
+  /// An operation was taken; it has been given its generation.
+  void note_submitted(const Operation& op) noexcept {
+    ++statistics_.submissions;
+    if (trace_) [[unlikely]] trace_submitted(op);
+  }
+  /// To be called before its on_complete, which may free it.
+  void note_completed(const Operation& op, const Completion& how) noexcept {
+    ++statistics_.completions;
+    if (trace_) [[unlikely]] trace_completed(op, how);
+  }
+
  private:
+  void trace_submitted(const Operation& op) noexcept;
+  void trace_completed(const Operation& op, const Completion& how) noexcept;
+
   std::uint32_t made_after_forks_;
+  TraceRing* trace_ = nullptr;
 };
 
 enum class DriverKind : std::uint8_t {

@@ -61,7 +61,7 @@ void EpollDriver::submit(Operation& op) {
   RONDO_ASSERT(op.on_complete, "an operation needs on_complete before it is submitted");
   check_process();
   ++op.generation;
-  ++statistics_.submissions;
+  note_submitted(op);
   if (is_immediate(op.kind)) {
     const std::int32_t result = kernel::run_immediate(op, kernel::Sockets::nonblocking, reserve_);
     const bool opens = op.kind == OpKind::listen || op.kind == OpKind::datagram_socket;
@@ -257,7 +257,7 @@ void EpollDriver::finish(Operation& op, std::int32_t result) {
 }
 
 void EpollDriver::deliver(Operation& op, const Completion& done) {
-  ++statistics_.completions;
+  note_completed(op, done);
   op.on_complete(op, done);
 }
 

@@ -72,13 +72,14 @@ void SimDriver::record(OpKind kind, std::int32_t result) {
 void SimDriver::submit(Operation& op) {
   RONDO_ASSERT(op.state == OpState::idle, "an operation was submitted twice");
   RONDO_ASSERT(op.on_complete, "an operation was submitted without on_complete");
-  ++statistics_.submissions;
   ++op.generation;
+  note_submitted(op);
   if (is_immediate(op.kind)) {
     const std::int32_t result = void_ ? void_result(op.kind) : immediate(op);
     record(op.kind, result);
-    ++statistics_.completions;
-    return op.on_complete(op, Completion{.result = result});
+    const Completion done{.result = result};
+    note_completed(op, done);
+    return op.on_complete(op, done);
   }
   op.state = OpState::submitted;
   op.driver_flags = 0;
@@ -145,7 +146,7 @@ std::size_t SimDriver::deliver() {
   for (const Due& due : batch) {
     Operation& op = *due.op;
     record(op.kind, due.done.result);
-    ++statistics_.completions;
+    note_completed(op, due.done);
     if (!due.done.more) {
       op.state = OpState::idle;
       op.driver_flags = 0;

@@ -68,12 +68,11 @@ void UringDriver::submit(Operation& op) {
   RONDO_ASSERT(op.on_complete, "an operation needs on_complete before it is submitted");
   check_process();
   ++op.generation;
-  ++statistics_.submissions;
+  note_submitted(op);
   if (is_immediate(op.kind)) {
     ++statistics_.kernel_entries;
-    ++statistics_.completions;
-    op.on_complete(op, {.result = kernel::run_immediate(op, kernel::Sockets::blocking, reserve_)});
-    return;
+    return deliver(op,
+                   {.result = kernel::run_immediate(op, kernel::Sockets::blocking, reserve_)});
   }
   op.state = OpState::submitted;
   op.driver_flags = 0;
@@ -553,7 +552,7 @@ void UringDriver::finish(Operation& op, std::int32_t result, std::uint16_t buffe
 }
 
 void UringDriver::deliver(Operation& op, const Completion& done) {
-  ++statistics_.completions;
+  note_completed(op, done);
   op.on_complete(op, done);
 }
 

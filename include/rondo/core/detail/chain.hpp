@@ -33,6 +33,10 @@
 #include "rondo/base/intrusive_list.hpp"
 
 namespace rondo {
+class TraceRing;
+}
+
+namespace rondo {
 class Loop;
 class Scope;
 
@@ -64,6 +68,7 @@ struct LoopCore {
   int await_budget = 0;     ///< ready awaits the running task may still make (rule 4)
   bool unwinding = false;   ///< frames are being destroyed by a cancellation
   Chain* running = nullptr;  ///< whose frame runs now; null in callbacks and timers
+  TraceRing* trace = nullptr;  ///< null: nothing is recorded
 };
 inline constinit thread_local LoopCore* t_core = nullptr;
 
