@@ -22,7 +22,7 @@ SPDX_NEEDED = (".cpp", ".hpp", ".h", ".py", ".cmake", ".S", ".c")
 TEXT = CPP + (".h", ".c", ".py", ".cmake", ".txt", ".md", ".ts", ".tsx", ".js", ".mjs", ".css", ".html",
               ".json", ".sh", ".toml", ".yml", ".go", ".rs", ".lua", ".in", "")
 FILE_LINES, LOOP_LINES, FUNCTION_LINES, COLUMNS, PARAMETERS = 1000, 500, 70, 100, 4
-UMBRELLA_LINES, HEADER_LINES = 70_000, 45_000
+UMBRELLA_LINES, HEADER_LINES = 70_000, 46_000
 # Taken from elsewhere with the comparison they belong to; kept as they were measured.
 FOREIGN = ("bench/peers/",)
 PUBLIC_STD_BANNED = {"functional", "thread", "iostream", "regex", "format", "print", "generator",

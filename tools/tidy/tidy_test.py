@@ -196,7 +196,7 @@ class TidyTest(unittest.TestCase):
         self.write("include/rondo/base/big.hpp", HEADER + "int x;\n" * 46_000)
         found = [what for _, _, what in tidy.rule_preprocessed(tidy.Tree(self.root), "clang++-19")]
         self.assertEqual(len(found), 1)
-        self.assertIn("the limit is 45000", found[0])
+        self.assertIn("the limit is 46000", found[0])
 
     def test_a_header_that_does_not_preprocess_is_found(self):
         self.write("include/rondo/base/big.hpp", HEADER + '#include "rondo/none.hpp"\n')
