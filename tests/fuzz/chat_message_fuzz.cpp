@@ -8,6 +8,7 @@
 #include "chat/server/classic_codec.hpp"
 #include "chat/server/protocol.hpp"
 #include "chat/server/text.hpp"
+#include "cli/text.hpp"
 #include "cuts.hpp"
 #include "rondo/proto/utf8.hpp"
 
@@ -51,7 +52,7 @@ std::string read_pieces(std::string_view text, std::size_t cut) {
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   check_decoder(text);
-  require(proto::is_valid_utf8(strip_escapes(text)));
+  require(proto::is_valid_utf8(cli::terminal_text(text)));
   const std::string whole = read_pieces(text, text.size());
   require(read_pieces(text, size / 2) == whole);
   require(read_pieces(text, size / 3) == whole);
