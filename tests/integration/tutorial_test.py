@@ -26,7 +26,7 @@ class Tutorial:
         with open(os.path.join(ROOT, "docs/tutorial", page), encoding="utf-8") as text:
             source = re.search(r"^```cpp\n(.*?)^```", text.read(), re.M | re.S).group(1)
         self.port = free_port()
-        equal(source.count("127.0.0.1:7777"), 1, "addresses in the program")
+        equal(source.count("127.0.0.1:7777") > 0, True, "an address in the program")
         source = source.replace("127.0.0.1:7777", f"127.0.0.1:{self.port}")
         with open(os.path.join(BUILD, "rondo.pc"), encoding="utf-8") as text:
             needs = re.search(r"^Requires: (.*)$", text.read(), re.M).group(1).split()
@@ -37,7 +37,7 @@ class Tutorial:
                                 "-o", program, f"{BUILD}/librondo.a", "-pthread", *libraries.split()],
                                input=source, capture_output=True, text=True, timeout=300)
         equal(built.returncode, 0, built.stderr[:2000])
-        self.process = subprocess.Popen([program])
+        self.process = subprocess.Popen([program], stdout=subprocess.PIPE)
 
     def __enter__(self):
         return self
@@ -45,6 +45,7 @@ class Tutorial:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait(PATIENCE)
+        self.process.stdout.close()
         self.folder.cleanup()
 
     def connect(self):
@@ -118,4 +119,16 @@ def nobody_who_reads_misses_a_line():
         ada.want("Rahul has left")
 
 
-main([echo, nobody_who_reads_misses_a_line])
+def pictures_at_once_take_less_than_one_after_the_other():
+    """Step 6: both ways bring all bytes; forty waits in a row take their sum at least."""
+    with Tutorial("06-many-things-at-once.md") as program:
+        said = program.process.communicate(timeout=PATIENCE)[0].decode()
+        equal(program.process.returncode, 0, "status")
+    found = re.fullmatch(r"80000 bytes; one after the other (\d+) ms, twenty at a time (\d+) ms\n", said)
+    equal(found is not None, True, said)
+    one_by_one, at_once = map(int, found.groups())
+    equal(one_by_one >= 2400, True, said)
+    equal(at_once >= 100, True, said)
+
+
+main([echo, nobody_who_reads_misses_a_line, pictures_at_once_take_less_than_one_after_the_other])
