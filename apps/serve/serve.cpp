@@ -43,7 +43,7 @@ void add_options(cli::Options& options, ServeOptions& serve) {
   options.flag("--live", serve.live, "pages reload by themselves when a file has changed");
   options.flag("--hidden", serve.hidden, "also names that begin with a dot");
   options.text("--access-log", "FILE", serve.access_log,
-               "a line for each answer; - : standard output");
+               "a line for each GET and HEAD answered; - : standard output");
 }
 
 Result<> check(ServeOptions& serve, const cli::Arguments& rest) {

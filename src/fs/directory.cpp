@@ -16,6 +16,8 @@
 namespace rondo::fs {
 namespace {
 
+constexpr int k_open_attempts = 16;
+
 /// Whether the text of a name stays inside: relative, and never above where it began.
 bool stays_inside(std::string_view name) noexcept {
   if (name.starts_with('/')) return false;
@@ -66,12 +68,16 @@ Task<Result<File>> Directory::open_file(std::string name, OpenOptions options) c
   std::string path = path_of(name);
   if (!stays_inside(name)) co_return Error(Errc::access_denied, "open", path);
   if (!fd_) co_return co_await File::open(std::move(path), options);
-  const std::int32_t opened = co_await file_operation<io::OpenOp>([&](io::OpenOp& op) {
-    op.path = name.c_str();
-    op.flags = flags;
-    op.permissions = options.permissions;
-    op.beneath = fd_.get();
-  });
+  std::int32_t opened = -EAGAIN;
+  // A rename anywhere makes the kernel unsure about a name with ".." in it: again (openat2(2)).
+  for (int attempt = 0; opened == -EAGAIN && attempt < k_open_attempts; ++attempt) {
+    opened = co_await file_operation<io::OpenOp>([&](io::OpenOp& op) {
+      op.path = name.c_str();
+      op.flags = flags;
+      op.permissions = options.permissions;
+      op.beneath = fd_.get();
+    });
+  }
   if (opened == -EXDEV) co_return Error(Errc::access_denied, "open", path);
   if (opened < 0) co_return error_of(opened, "open", path);
   co_return File::adopt(UniqueFd(opened), std::move(path));

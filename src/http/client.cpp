@@ -81,19 +81,23 @@ bool is_secret(std::string_view name) noexcept {
          iequals(name, "proxy-authorization");
 }
 
-/// RFC 9110, section 15.4: what is asked of the place a server names.
-void turn(ClientRequest& request, int status, bool same_origin) {
-  const bool to_get = status == 303 ? request.method != "HEAD"
-                                    : (status == 301 || status == 302) && request.method == "POST";
+/// RFC 9110, section 15.4: what is asked of the place a server names. What becomes a GET is a new
+/// request: a task of the old one's body may still be ending (HTTP/2), and has it until then.
+std::shared_ptr<Sending> turned(std::shared_ptr<Sending> sending, int status, bool same_origin) {
+  ClientRequest& before = sending->request;
+  const bool to_get = status == 303 ? before.method != "HEAD"
+                                    : (status == 301 || status == 302) && before.method == "POST";
   if (to_get) {
-    request.method = "GET";
-    request.body.clear();
-    request.body_source = {};
-    std::erase_if(request.headers, [](const Header& field) {
+    ClientRequest get{.url = before.url, .headers = std::move(before.headers)};
+    std::erase_if(get.headers, [](const Header& field) {
       return iequals(std::string_view(field.name).substr(0, 8), "content-");
     });
+    sending = std::make_shared<Sending>(std::move(get));
   }
-  if (!same_origin) std::erase_if(request.headers, [](const auto& f) { return is_secret(f.name); });
+  if (same_origin) return sending;
+  std::erase_if(sending->request.headers, [](const auto& f) { return is_secret(f.name); });
+  sending->request.trailers = {};  // Nobody knows what is in them.
+  return sending;
 }
 
 /// Retry-After in seconds (RFC 9110, section 10.2.3); dates are not used by anybody here.
@@ -154,24 +158,23 @@ Task<Result<Owned<ClientExchange>>> ClientState::attempt(std::shared_ptr<Sending
 }
 
 Task<Result<Answer>> ClientState::send(ClientRequest given) {
-  const auto sending = std::make_shared<Sending>(std::move(given));
-  ClientRequest& request = sending->request;
-  if (auto good = check(request); !good) co_return good.error();
-  auto target = Target::of(options, request.url);
+  auto sending = std::make_shared<Sending>(std::move(given));
+  if (auto good = check(sending->request); !good) co_return good.error();
+  auto target = Target::of(options, sending->request.url);
   if (!target) co_return target.error();
   std::size_t followed = 0;
   std::size_t repeated = 0;
   Duration delay = options.retry_delay;
   LoginAttempt login(authenticator);
   while (true) {
-    login.authorize(request, *target);
+    login.authorize(sending->request, *target);
     Result<Answer> answer = Error(Errc::try_again, "http");
     Attempt how;
     if (auto made = co_await attempt(sending, *target, how))
       answer = Answer(*made->release());
     else
       answer = made.error();
-    if (answer && login.answers(request, *target, answer->head())) {
+    if (answer && login.answers(sending->request, *target, answer->head())) {
       (void)co_await answer->read_all(65'536);  // So that its connection is kept.
       answer = Error(Errc::try_again, "http");
       ++statistics.challenges;
@@ -179,7 +182,7 @@ Task<Result<Answer>> ClientState::send(ClientRequest given) {
     }
     const bool refused = answer && is_refusal(answer->status());
     const bool passing = refused || (!answer && may_pass(answer.error()));
-    const bool repeatable = how.unseen || may_repeat(request);
+    const bool repeatable = how.unseen || may_repeat(sending->request);
     if (passing && repeatable && repeated < options.retries_max) {
       const Duration asked = refused ? asked_delay(answer->head()) : Duration::zero();
       if (asked <= 10 * delay) {
@@ -198,16 +201,17 @@ Task<Result<Answer>> ClientState::send(ClientRequest given) {
     }
     const std::string_view location = answer->header("Location");
     const int status = answer->status();
-    const bool replayable = !request.body_source || status == 303;
+    const bool replayable = !sending->request.body_source || status == 303;
     if (location.empty() || !replayable) co_return answer;
     if (followed == options.redirects_max) {
-      co_return Error(Errc::bad_message, "http: too many redirects", request.url);
+      co_return Error(Errc::bad_message, "http: too many redirects", sending->request.url);
     }
     auto next = proto::resolve_reference(target->url, location);
     auto onward = next ? Target::of(options, *next) : Result<Target>(next.error());
     if (!onward) co_return Error(Errc::bad_message, "http: redirected to", location);
     (void)co_await answer->read_all(65'536);
-    turn(request, status, onward->secure == target->secure && onward->address == target->address);
+    const bool same = onward->secure == target->secure && onward->address == target->address;
+    sending = turned(std::move(sending), status, same);
     answer = Error(Errc::try_again, "http");
     target = std::move(onward);
     login.redirected();

@@ -94,9 +94,11 @@ Outgoing ClientExchange::outgoing(std::shared_ptr<Sending> sending) {
       trace && !has_field(request, "traceparent"))
     fields.push_back({"traceparent", proto::write_traceparent(*trace)});
   fields.insert(fields.end(), request.headers.begin(), request.headers.end());
-  if (request.body_source)
+  if (request.trailers)
+    out.length.reset();  // Over HTTP/1.1 they stand behind the last chunk.
+  else if (request.body_source)
     out.length = request.body_size;
-  else if (takes_body(request) && !request.trailers)
+  else if (takes_body(request))
     out.length = request.body.size();
   out.has_body = request.body_source || request.trailers || !request.body.empty();
   if (request.expect_continue && out.has_body) fields.push_back({"Expect", "100-continue"});

@@ -161,7 +161,6 @@ void ClientHttp2::say_last() noexcept {
   ByteStream& stream = transport_->stream();
   if (writing_now_) return;  // It would get into the middle of a frame.
   session_.terminate(proto::Http2Code::no_error);
-  out_.clear();
   while (out_.size() < limits::cork_max.value && session_.produce(out_, k_out_enough)) continue;
   if (!out_.empty()) (void)stream.try_write(SharedBytes::copy(out_));
   stream.shutdown_write();
@@ -232,7 +231,8 @@ Task<bool> ClientHttp2::wait_settings() {
 
 void ClientHttp2::on_head(proto::Http2Stream& stream) {
   of(stream).has_head = of(stream).heard = true;
-  of(stream).moved.set();
+  of(stream).may_send_body.set();  // Or not: send_body() looks what it says.
+  of(stream).stir();
 }
 
 void ClientHttp2::on_interim(proto::Http2Stream& stream, int status) {
@@ -246,20 +246,20 @@ void ClientHttp2::on_body(proto::Http2Stream& stream, ByteView piece) {
   if (to.tunnel) return to.tunnel->on_data(piece);
   to.unused += piece.size();
   to.arrived.append(as_text(piece));
-  to.moved.set();
+  to.stir();
 }
 
 void ClientHttp2::on_end(proto::Http2Stream& stream) {
   if (of(stream).tunnel) of(stream).tunnel->on_end();
-  of(stream).moved.set();
+  of(stream).stir();
 }
 
 void ClientHttp2::on_taken(proto::Http2Stream& stream) {
   if (of(stream).tunnel) of(stream).tunnel->on_taken();
-  of(stream).moved.set();
+  of(stream).stir();
 }
 
-void ClientHttp2::on_said_all(proto::Http2Stream& stream) { of(stream).moved.set(); }
+void ClientHttp2::on_said_all(proto::Http2Stream& stream) { of(stream).stir(); }
 
 void ClientHttp2::on_closed(proto::Http2Stream& closed, proto::Http2Code code) {
   ClientStream& stream = of(closed);
@@ -273,7 +273,7 @@ void ClientHttp2::on_closed(proto::Http2Stream& closed, proto::Http2Code code) {
     stream.tunnel->on_closed(stream.answer_ended() ? Errc{0} : Errc::connection_reset);
   if (stream.answer_ended()) {
     stream.writing.cancel();
-    stream.moved.set();
+    stream.stir();
   } else if (code == proto::Http2Code::refused_stream && !stream.heard) {
     stream.fail({Errc::connection_reset, "http2", "the server refused the stream"}, Fate::unseen);
   } else if (code == proto::Http2Code::http_1_1_required) {
@@ -326,7 +326,7 @@ void ClientStream::fail(Error why, Fate fate_of_it) noexcept {
     fate = fate_of_it;
   }
   writing.cancel();
-  moved.set();
+  stir();
   may_send_body.set();
 }
 
@@ -366,7 +366,12 @@ void ClientStream::give(ByteView bytes, bool last) noexcept {
 /// Nothing more comes but the trailers.
 void ClientStream::end_body() noexcept {
   if (sending->request.trailers && http2) {
-    const std::vector<Header> all = sending->request.trailers();
+    std::vector<Header> all;
+    try {
+      all = sending->request.trailers();
+    } catch (...) {
+      return fail(Error(Errc::failed, "http trailers", "an exception"), Fate::unknown);
+    }
     std::vector<proto::Field> fields;
     for (const Header& field : all) {
       if (may_be_trailer(field.name, field.value))
@@ -379,8 +384,8 @@ void ClientStream::end_body() noexcept {
 
 Task<Result<>> ClientStream::wait_taken() {
   while (http2 && !untaken().empty()) {
-    moved.reset();
-    co_await moved.wait();
+    taken_more.reset();
+    co_await taken_more.wait();
   }
   if (!http2) co_return Error(Errc::broken, "http2");
   co_return Result<>();
@@ -402,6 +407,9 @@ Task<> send_body(std::shared_ptr<ClientStream> stream, Duration wait_for_100) {
   ClientRequest& request = stream->sending->request;
   if (request.expect_continue)
     (void)co_await with_timeout(wait_for_100, stream->may_send_body.wait());
+  // Who refuses gets none of it; the stream is reset when the answer goes.
+  if (request.expect_continue && stream->has_head && stream->response_head().status() >= 300)
+    co_return;
   if (!request.body_source) {
     stream->give(as_bytes(request.body), false);
     stream->end_body();

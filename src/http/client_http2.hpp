@@ -39,6 +39,10 @@ struct ClientStream final : proto::Http2Stream, ListLink {
   void begin_tunnel();
   /// Nobody wants the answer any more; a tunnel sends what it was given.
   void abandon() noexcept;
+  void stir() noexcept {
+    moved.set();
+    taken_more.set();
+  }
   void fail(Error why, Fate fate_of_it) noexcept;
   void use_up(std::size_t bytes) noexcept;
   void give(ByteView bytes, bool last) noexcept;
@@ -50,7 +54,8 @@ struct ClientStream final : proto::Http2Stream, ListLink {
   std::shared_ptr<Sending> sending;
   CallbackOperation writing;  ///< of a body that is made piece by piece
   std::unique_ptr<Http2Tunnel> tunnel;
-  Event moved;             ///< anything has changed
+  Event moved;             ///< anything has changed; for who waits for the answer
+  Event taken_more;        ///< the same, for who sends the body: each resets its own
   Event may_send_body;     ///< the server has said 100
   std::string arrived;     ///< of the answer's body, not read yet
   std::string lent;        ///< what was read last

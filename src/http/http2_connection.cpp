@@ -266,22 +266,22 @@ void Http2Connection::on_body(proto::Http2Stream& stream, ByteView piece) {
   ex.arrived.append(as_text(piece));
   // A body that is put together is bounded by its own limit.
   if (ex.collecting && ex.received <= ex.body_max) ex.use_up(piece.size());
-  ex.moved.set();
+  ex.stir();
 }
 
 void Http2Connection::on_end(proto::Http2Stream& stream) {
   if (of(stream).tunnel) of(stream).tunnel->on_end();
-  of(stream).moved.set();
+  of(stream).stir();
 }
 
 void Http2Connection::on_taken(proto::Http2Stream& stream) {
   if (of(stream).tunnel) of(stream).tunnel->on_taken();
-  of(stream).moved.set();
+  of(stream).stir();
 }
 
 void Http2Connection::on_closed(proto::Http2Stream& stream, proto::Http2Code) {
   Http2Exchange& ex = of(stream);
-  ex.moved.set();
+  ex.stir();
   if (ex.tunnel) ex.tunnel->on_closed(ex.request_ended() ? Errc{0} : Errc::connection_reset);
   if (!ex.running) return release(ex);
   if (ex.tunnel) return;  // Its reader is told, as over a connection of its own.

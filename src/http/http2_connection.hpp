@@ -47,6 +47,10 @@ struct Http2Exchange final : proto::Http2Stream, Exchange, ListLink {
   Task<Result<>> wait_more();
   void use_up(std::size_t bytes) noexcept;
   void discard() noexcept;
+  void stir() noexcept {
+    moved.set();
+    taken_more.set();
+  }
   // Response.
   void put_head(std::uint64_t length, bool with_length, bool has_body);
   bool begin_whole(std::uint64_t length);        // True: a body has to follow.
@@ -71,7 +75,10 @@ struct Http2Exchange final : proto::Http2Stream, Exchange, ListLink {
   Handler* handler = nullptr;
   std::optional<JoinHandle<void>> task;
   Owned<Http2Tunnel> tunnel;     // What an extended CONNECT has been upgraded to.
-  Event moved;                   // The body has grown, bytes were taken, or the stream has closed.
+  // The body has grown, bytes were taken, or the stream has closed: for who reads, and for who
+  // writes. Each resets its own.
+  Event moved;
+  Event taken_more;
   std::string arrived;           // Of the body, not read yet.
   std::string lent;              // What read() gave last.
   std::string out;               // Of the answer's body; its end is what the session has not taken.

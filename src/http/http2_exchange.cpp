@@ -102,13 +102,14 @@ Task<Result<ByteView>> Http2Exchange::wait_body(bool yield) {
 }
 
 bool Http2Exchange::collect(Result<std::string_view>& all) {
+  // What follows an extended CONNECT is no body: the tunnel will take it.
+  if (head.extended_connect()) return all = std::string_view(), true;
   if (!collecting) {
     // From here on the whole body is wanted: the client may send on as it arrives.
     collecting = true;
     use_up(unused);
     lent.clear();
   }
-  if (head.extended_connect()) return all = std::string_view(), true;
   if (auto good = check_body(); !good) return all = good.error(), true;
   if (!request_ended()) return false;
   body = Body::ended;
@@ -222,8 +223,8 @@ void Http2Exchange::append(ByteView piece) {
 
 Task<> Http2Exchange::wait_taken() {
   while (is_open() && !untaken().empty()) {
-    moved.reset();
-    co_await moved.wait();
+    taken_more.reset();
+    co_await taken_more.wait();
   }
 }
 

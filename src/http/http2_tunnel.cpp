@@ -47,8 +47,9 @@ Http2Tunnel::~Http2Tunnel() { discard_unread(); }
 // ---- Receiving
 
 void Http2Tunnel::on_data(ByteView piece) {
-  if (moved_ == arrived_.size()) {
-    arrived_.clear();
+  // Also when the reader never gets to the end of it: the peer may send what was moved anew.
+  if (moved_ >= arrived_.size() / 2) {
+    arrived_.erase(0, moved_);
     moved_ = 0;
   }
   arrived_.append(as_text(piece));

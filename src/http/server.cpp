@@ -185,7 +185,9 @@ Task<Result<>> accept_all(ServerState& state, net::Listener& listener, F begin) 
       while (state.full() && !stop_requested()) co_await state.room.wait();
       auto peer = co_await listener.accept();
       if (!peer) {
-        if (!(peer.error() == Errc::stopping)) outcome = peer.error();
+        // At a stop who comes now is refused at once, instead of waiting for nobody.
+        if (peer.error() == Errc::stopping) listener.close();
+        else outcome = peer.error();
         co_return;
       }
       begin(sessions, Slot(state), std::move(*peer));

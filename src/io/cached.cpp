@@ -33,12 +33,10 @@ constexpr std::size_t k_copied_max = 65'536;
 /// How much of a file goes to a socket at once: some 100 us of copying.
 constexpr std::size_t k_sent_max = 1'048'576;
 
-/// False once the kernel (before Linux 5.12, 6.5) or a sandbox has refused the call itself.
+/// False once the kernel (before Linux 5.6, 6.5) has said that there is no such call.
 /// Relaxed: nothing else depends on them.
 constinit std::atomic<bool> openat2_works{true};
 constinit std::atomic<bool> cachestat_works{true};
-
-bool is_refused(int error) noexcept { return error == EINVAL || error == ENOSYS || error == EPERM; }
 
 /// A descriptor if every name on the way is in the kernel's cache; none for any other reason too.
 /// O_NONBLOCK as the ring does it: a pipe or a device may not hold up the loop either.
@@ -49,7 +47,7 @@ UniqueFd open_cached_names(const OpenOp& op) noexcept {
   how.resolve = RESOLVE_CACHED | (op.beneath >= 0 ? std::uint64_t{RESOLVE_BENEATH} : 0);
   const int from = op.beneath >= 0 ? op.beneath : AT_FDCWD;
   const auto fd = static_cast<int>(::syscall(SYS_openat2, from, op.path, &how, sizeof how));
-  if (fd < 0 && is_refused(errno)) openat2_works.store(false, std::memory_order_relaxed);
+  if (fd < 0 && errno == ENOSYS) openat2_works.store(false, std::memory_order_relaxed);
   return UniqueFd(fd);
 }
 
@@ -66,7 +64,8 @@ bool is_cached(int fd, std::int64_t offset, std::size_t size) noexcept {
   const std::uint64_t range[2] = {static_cast<std::uint64_t>(offset), size};
   std::uint64_t found[5] = {};
   if (::syscall(k_cachestat, fd, range, found, 0) != 0) {
-    if (is_refused(errno)) cachestat_works.store(false, std::memory_order_relaxed);
+    // EPERM is about this file: somebody else's, which we may not write.
+    if (errno == ENOSYS) cachestat_works.store(false, std::memory_order_relaxed);
     return false;
   }
   const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));

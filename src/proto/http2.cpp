@@ -439,8 +439,8 @@ bool Http2Session::request(Http2Stream& stream, std::span<const Field> fields, b
       nghttp2_submit_request(at.session, nullptr, at.fields.data(), at.fields.size(),
                              has_body ? &body : nullptr, &stream);
   if (id < 0) return false;
+  // A stream is new, and so are its trailers: of a head, another's may be half there.
   stream.open_as(id);
-  at.head.begin(stream.trailers_);  // Forgets those of before.
   return true;
 }
 

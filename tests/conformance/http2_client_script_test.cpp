@@ -488,6 +488,97 @@ TEST_P(Http2ClientScript, a_websocket_falls_back_when_the_server_does_not_allow_
       });
 }
 
+TEST_P(Http2ClientScript, a_head_that_comes_in_halves_stays_its_own_when_a_request_begins_between) {
+  beside(
+      [&](Raw& server) -> Task<> {
+        if (!co_await server.hear_request(1)) co_return;
+        const std::string all =
+            settings() + head(1, {{"x-first", "1"}, {"set-cookie", "secret=1"}}, true, "401");
+        co_await server.say(all.substr(0, all.size() - 25));
+        if (!co_await server.hear_request(3)) co_return;
+        co_await server.say(all.substr(all.size() - 25) + head(3, {}, true));
+        co_await server.hear_all();
+      },
+      [&](std::string url) -> Task<> {
+        Client client({.versions = Versions::http2, .retries_max = 0, .answer_timeout = 30s});
+        co_await with_scope([&](Scope& scope) -> Task<> {
+          auto first = scope.start([&]() -> Task<int> {
+            auto got = co_await client.get(url + "/a");
+            co_return got ? got->status() : -1;
+          });
+          co_await sleep_for(100ms);
+          auto got = co_await client.get(url + "/b").or_throw();
+          (void)co_await got.read_all();
+          EXPECT_EQ(got.status(), 200);
+          EXPECT_EQ(got.trailers().field_count(), 0U) << "of another's head";
+          EXPECT_EQ(*co_await first, 401);
+        });
+      });
+}
+
+TEST_P(Http2ClientScript, who_reads_and_who_sends_do_not_take_each_others_wake_ups) {
+  beside(
+      [&](Raw& server) -> Task<> {
+        co_await server.say(settings());
+        for (std::uint32_t id = 1;; id += 2) {
+          if (!co_await server.hear([&] { return server.heard.answers.contains(id); })) co_return;
+          std::string text = head(id);
+          const std::uint32_t pieces = 6 + id % 23;
+          for (std::uint32_t i = 0; i < pieces; ++i)
+            text +=
+                h2::data(id, std::string(200 + (id * 131 + i * 977) % 9'000, 'x'), i + 1 == pieces);
+          co_await server.say(text);
+        }
+      },
+      [&](std::string url) -> Task<> {
+        Client client({.versions = Versions::http2,
+                       .retries_max = 0,
+                       .answer_timeout = 30s,
+                       .body_timeout = 30s});
+        for (int round = 0; round < 50; ++round) {
+          ClientRequest request{.method = "POST", .url = url};
+          request.body_source = []() -> Task<Result<std::string>> {
+            co_return std::string(200'000, 'u');  // More than the server's window: it waits.
+          };
+          auto got = co_await client.send(std::move(request)).or_throw();
+          const auto body = co_await got.read_all();
+          EXPECT_TRUE(body) << round << ": " << body.error().message();
+          if (!body) co_return;
+        }
+      });
+}
+
+TEST_P(Http2ClientScript, a_see_other_leaves_the_body_behind_while_its_source_is_at_work) {
+  std::string second;  // What the new request brought behind its head.
+  beside(
+      [&](Raw& server) -> Task<> {
+        if (!co_await server.hear([&] { return server.heard.answers.contains(1); })) co_return;
+        co_await server.say(settings() + head(1, {{"location", "/other"}}, true, "303"));
+        if (!co_await server.hear_request(3)) co_return;
+        second = server.heard[3].body;
+        co_await server.say(head(3, {}, true));
+        co_await server.hear_all();
+      },
+      [&](std::string url) -> Task<> {
+        struct Touch {
+          std::string& what;
+          ~Touch() { what[0] = 'y'; }
+        };
+        Client client({.versions = Versions::http2, .retries_max = 0, .answer_timeout = 30s});
+        ClientRequest request{.method = "POST", .url = url};
+        request.trailers = [] { return std::vector<http::Header>{{"x-signature", "ours"}}; };
+        request.body_source =
+            [buffer = std::string(100'000, 'x')]() mutable -> Task<Result<std::string>> {
+          Touch touch{buffer};
+          co_await sleep_for(1h);
+          co_return std::string();
+        };
+        EXPECT_TRUE(co_await client.send(std::move(request)));
+        co_await sleep_for(50ms);
+      });
+  EXPECT_EQ(second, "");
+}
+
 ON_EVERY_DRIVER(Http2ClientScript);
 
 // --- What TLS agrees on -----------------------------------------------------------------------

@@ -22,6 +22,7 @@ END_STREAM, END_HEADERS = 1, 4
 GET = b"\x82\x86\x84\x41\x01x"  # :method GET, :scheme http, :path /, :authority x
 POST = b"\x83\x86\x44\x05/echo\x41\x01x"
 MEMORY_MAX = 64 << 20
+FIGURES = bool(os.environ.get("FIGURES"))
 ATTACKERS = 20
 SECONDS = 3
 
@@ -102,6 +103,8 @@ def attack_once(port, first, again):
 
 def attack(port, name, started):
     """Runs in a process of its own: connections in turns, each for as long as the server bears it."""
+    if FIGURES:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
     first, again = {**HTTP2, **HTTP1, **WEBSOCKET, **TLS}[name]
 
     def one_after_another():
@@ -161,6 +164,11 @@ class Floods(PeerTest):
 
     def bears(self, mode, name, attacker, *arguments):
         self.start_server(mode)
+        if FIGURES:  # The server's own delay, not that of a CPU which attackers use up.
+            os.sched_setaffinity(self.server.pid, {0})
+            os.sched_setaffinity(0, {1})
+            os.setpriority(os.PRIO_PROCESS, self.server.pid, -10)
+            os.setpriority(os.PRIO_PROCESS, 0, -10)
         self.get(None)
         before = self.memory()
         started = multiprocessing.Event()
@@ -177,7 +185,7 @@ class Floods(PeerTest):
             process.join()
         grown = self.memory() - before
         self.assertLess(grown, MEMORY_MAX, name)
-        if os.environ.get("FIGURES"):
+        if FIGURES:
             p99 = statistics.quantiles(taken, n=100, method="inclusive")[98] * 1000
             print(f"| {name} | {statistics.median(taken) * 1000:.1f} ms | {p99:.1f} ms | {grown / 2**20:.1f} MiB | {len(taken)} |",
                   flush=True)

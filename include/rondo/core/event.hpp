@@ -66,7 +66,8 @@ class WaiterList {
 
  private:
   IntrusiveList<ListedWaiter> list_;
-  const void* home_ = nullptr;  ///< in release builds too: both kinds are linked together
+  /// In release builds too: both kinds are linked together.
+  [[maybe_unused]] const void* home_ = nullptr;
 };
 
 inline void ListedWaiter::park_in(WaiterList& list) noexcept {

@@ -141,7 +141,8 @@ struct ClientRequest {
   std::string body = {};
   /// A body made while it is sent: each call yields the next piece, an empty one ends it. Such a
   /// request cannot be repeated. Over HTTP/2 the answer may be there before its end: the source is
-  /// called in a task of its own then, until the Answer goes, which it outlives.
+  /// called in a task of its own then, which may still be ending when the Answer, or a send() that
+  /// was cancelled, is gone. So the source owns what it uses: captures by value, no references.
   MoveFn<Task<Result<std::string>>()> body_source = {};
   /// The length of body_source, if it is known; else it is sent in chunks.
   std::optional<std::uint64_t> body_size = {};
@@ -277,9 +278,8 @@ class Client {
   /// Asks a server to speak `protocol` ("websocket") on this connection from now on. With
   /// `over_http2` on a stream, if the server speaks HTTP/2 and allows that (RFC 8441), else on a
   /// connection of its own over HTTP/1.1.
-  /// - **Completes** with its 101, or 200. **Returns** the connection. **Errors** those of send();
-  /// and
-  ///   access_denied when it answered with another status, which the error names. Nothing is
+  /// - **Completes** with its 101, or 200. **Returns** the connection. **Errors** those of send(),
+  ///   and access_denied when it answered with another status, which the error names. Nothing is
   ///   repeated or redirected. **Cancel** closes the connection.
   /// - **Lifetime** the client outlives the connection. **Concurrency** any number.
   /// - **Thread** the loop's.

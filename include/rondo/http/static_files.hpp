@@ -7,8 +7,9 @@
 //   });
 //
 // A file is sent with ETag and Last-Modified, answers If-None-Match and its kin with 304 or 412,
-// and one range of bytes with 206. `page.html.br` or `.gz` beside `page.html` is sent to who takes
-// it. Large files go from the page cache to the socket without passing through the process.
+// and one range of bytes with 206. `page.html.br`, `.zst` or `.gz` beside `page.html` is sent to
+// who takes it. Large files go from the page cache to the socket without passing through the
+// process.
 // Nothing outside of the folder is served, whatever the path or a symbolic link says
 // (fs/directory.hpp), nor names that begin with a dot.
 // It refuses to list folders: a handler of its own does (`listing`).

@@ -5,7 +5,8 @@
 //   for (const net::Endpoint& where : *found) ...
 //   auto mail = co_await net::resolve_srv("_imaps._tcp.example.org");
 //
-// Answers are kept as long as they say (at most limits::dns_ttl_max), in each loop.
+// Addresses are kept as long as they say (at most limits::dns_ttl_max), in each loop; other records
+// are asked for anew.
 // The resolver's sockets and time-outs belong to the loop; no thread is involved. Under simulation
 // names come from the simulated host table. Numeric addresses are answered without asking.
 // Source: RFC 1035, RFC 6724 (order of addresses). Thread rule: the loop's thread.

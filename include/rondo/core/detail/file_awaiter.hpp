@@ -50,7 +50,9 @@ struct FileAwaiter : Waiter {
   bool await_ready() noexcept {
     if constexpr (std::is_base_of_v<io::ReadOp, Op>) {
       if (cancelled(*this) || !Loop::current().driver().reads_caches()) return false;
-      return spend_await() && (result = io::read_cached(op)) >= 0;
+      if (!spend_await() || (result = io::read_cached(op)) < 0) return false;
+      spend_bytes(static_cast<std::size_t>(result));
+      return true;
     }
     return false;
   }
