@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The HTTP client over HTTP/2 on every driver, against servers that misbehave, frame by frame, and
-// in every phase; and what TLS agrees on.
+// in every phase.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,15 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "certificates.hpp"
-#include "every_driver.hpp"
-#include "http2_peer.hpp"
+#include "http2_scripts.hpp"
+#include "http_client_fixture.hpp"
 #include "rondo/core/map_concurrent.hpp"
 #include "rondo/core/when.hpp"
 #include "rondo/http/client.hpp"
-#include "rondo/http/server.hpp"
-#include "rondo/net/tcp.hpp"
-#include "rondo/tls/stream.hpp"
 #include "rondo/ws/socket.hpp"
 
 namespace rondo::testing {
@@ -28,70 +24,8 @@ using http::ClientRequest;
 using http::Versions;
 using ::testing::HasSubstr;
 
-/// A server's side of one connection.
-struct Raw {
-  tcp::Stream peer;
-  int number = 0;  ///< of the connection, from 1 on
-  h2::Heard heard = {};
-  std::size_t skip = 24;  ///< of the preface
-
-  Task<> say(std::string text) { (void)co_await peer.write_all(std::string_view(text)); }
-  Task<bool> hear(std::function<bool()> enough) {
-    while (!enough()) {
-      auto got = co_await peer.read();
-      if (!got || got->empty()) co_return false;
-      std::string_view text = got->text();
-      const std::size_t cut = std::min(skip, text.size());
-      skip -= cut;
-      heard.take(text.substr(cut));
-    }
-    co_return true;
-  }
-  Task<bool> hear_request(std::uint32_t id) {
-    return hear([this, id] { return heard.answers.contains(id) && heard[id].ended; });
-  }
-  Task<> hear_all() {
-    (void)co_await hear([] { return false; });
-  }
-};
-
-std::string settings(std::string_view all = {}) { return h2::frame(h2::k_settings, 0, 0, all); }
-std::string goaway(std::uint32_t last, std::uint32_t code = 0) {
-  return h2::frame(h2::k_goaway, 0, 0, h2::number(last) + h2::number(code));
-}
-std::string head(std::uint32_t id, const h2::Fields& more = {}, bool ended = false,
-                 std::string status = "200") {
-  h2::Fields fields = {{":status", std::move(status)}};
-  fields.insert(fields.end(), more.begin(), more.end());
-  return h2::headers(id, fields, ended);
-}
-std::string answer(std::uint32_t id, std::string_view body) {
-  return head(id) + h2::data(id, body, true);
-}
-
-class Http2ClientScript : public EveryDriver {
+class Http2ClientScript : public Http2Scripts {
  protected:
-  using Script = std::function<Task<>(Raw&)>;
-  using Body = std::function<Task<>(std::string url)>;
-  void beside(Script script, Body body) {
-    run([&]() -> Task<> {
-      auto listener = tcp::listen({.address = "127.0.0.1:0"}).or_throw();
-      co_await with_scope([&](Scope& scope) -> Task<> {
-        scope.start([&]() -> Task<> {
-          int number = 0;
-          while (auto peer = co_await listener.accept())
-            scope.start(
-                [&script](tcp::Stream one, int n) -> Task<> {
-                  Raw raw{.peer = std::move(one), .number = n};
-                  co_await script(raw);
-                },
-                std::move(*peer), ++number);
-        });
-        co_await body("http://127.0.0.1:" + std::to_string(listener.port()));
-        scope.cancel();
-      });
-    });
-  }
   /// What one GET gives when the server answers with `frames` and goes on listening.
   void expect(std::string what, std::string frames, Errc error, std::string_view text = {},
               bool close = false, Duration before_reading = 0s) {
@@ -116,13 +50,6 @@ class Http2ClientScript : public EveryDriver {
         });
   }
 };
-
-Task<std::string> text_of(Client& client, std::string url) {
-  auto got = co_await client.get(std::move(url));
-  if (!got) co_return "error: " + got.error().message();
-  auto body = co_await got->read_all();
-  co_return body ? *body : "error: " + body.error().message();
-}
 
 TEST_P(Http2ClientScript, an_answer_that_breaks_the_rules_is_an_error_that_says_so) {
   const std::string hello = settings();
@@ -488,214 +415,7 @@ TEST_P(Http2ClientScript, a_websocket_falls_back_when_the_server_does_not_allow_
       });
 }
 
-TEST_P(Http2ClientScript, a_head_that_comes_in_halves_stays_its_own_when_a_request_begins_between) {
-  beside(
-      [&](Raw& server) -> Task<> {
-        if (!co_await server.hear_request(1)) co_return;
-        const std::string all =
-            settings() + head(1, {{"x-first", "1"}, {"set-cookie", "secret=1"}}, true, "401");
-        co_await server.say(all.substr(0, all.size() - 25));
-        if (!co_await server.hear_request(3)) co_return;
-        co_await server.say(all.substr(all.size() - 25) + head(3, {}, true));
-        co_await server.hear_all();
-      },
-      [&](std::string url) -> Task<> {
-        Client client({.versions = Versions::http2, .retries_max = 0, .answer_timeout = 30s});
-        co_await with_scope([&](Scope& scope) -> Task<> {
-          auto first = scope.start([&]() -> Task<int> {
-            auto got = co_await client.get(url + "/a");
-            co_return got ? got->status() : -1;
-          });
-          co_await sleep_for(100ms);
-          auto got = co_await client.get(url + "/b").or_throw();
-          (void)co_await got.read_all();
-          EXPECT_EQ(got.status(), 200);
-          EXPECT_EQ(got.trailers().field_count(), 0U) << "of another's head";
-          EXPECT_EQ(*co_await first, 401);
-        });
-      });
-}
-
-TEST_P(Http2ClientScript, who_reads_and_who_sends_do_not_take_each_others_wake_ups) {
-  beside(
-      [&](Raw& server) -> Task<> {
-        co_await server.say(settings());
-        for (std::uint32_t id = 1;; id += 2) {
-          if (!co_await server.hear([&] { return server.heard.answers.contains(id); })) co_return;
-          std::string text = head(id);
-          const std::uint32_t pieces = 6 + id % 23;
-          for (std::uint32_t i = 0; i < pieces; ++i)
-            text +=
-                h2::data(id, std::string(200 + (id * 131 + i * 977) % 9'000, 'x'), i + 1 == pieces);
-          co_await server.say(text);
-        }
-      },
-      [&](std::string url) -> Task<> {
-        Client client({.versions = Versions::http2,
-                       .retries_max = 0,
-                       .answer_timeout = 30s,
-                       .body_timeout = 30s});
-        for (int round = 0; round < 50; ++round) {
-          ClientRequest request{.method = "POST", .url = url};
-          request.body_source = []() -> Task<Result<std::string>> {
-            co_return std::string(200'000, 'u');  // More than the server's window: it waits.
-          };
-          auto got = co_await client.send(std::move(request)).or_throw();
-          const auto body = co_await got.read_all();
-          EXPECT_TRUE(body) << round << ": " << body.error().message();
-          if (!body) co_return;
-        }
-      });
-}
-
-TEST_P(Http2ClientScript, a_see_other_leaves_the_body_behind_while_its_source_is_at_work) {
-  std::string second;  // What the new request brought behind its head.
-  beside(
-      [&](Raw& server) -> Task<> {
-        if (!co_await server.hear([&] { return server.heard.answers.contains(1); })) co_return;
-        co_await server.say(settings() + head(1, {{"location", "/other"}}, true, "303"));
-        if (!co_await server.hear_request(3)) co_return;
-        second = server.heard[3].body;
-        co_await server.say(head(3, {}, true));
-        co_await server.hear_all();
-      },
-      [&](std::string url) -> Task<> {
-        struct Touch {
-          std::string& what;
-          ~Touch() { what[0] = 'y'; }
-        };
-        Client client({.versions = Versions::http2, .retries_max = 0, .answer_timeout = 30s});
-        ClientRequest request{.method = "POST", .url = url};
-        request.trailers = [] { return std::vector<http::Header>{{"x-signature", "ours"}}; };
-        request.body_source =
-            [buffer = std::string(100'000, 'x')]() mutable -> Task<Result<std::string>> {
-          Touch touch{buffer};
-          co_await sleep_for(1h);
-          co_return std::string();
-        };
-        EXPECT_TRUE(co_await client.send(std::move(request)));
-        co_await sleep_for(50ms);
-      });
-  EXPECT_EQ(second, "");
-}
-
 ON_EVERY_DRIVER(Http2ClientScript);
-
-// --- What TLS agrees on -----------------------------------------------------------------------
-
-class Http2ClientTls : public EveryDriver {
- protected:
-  /// Runs `body(context, url)` beside our server over TLS, which offers `alpn`.
-  void beside(std::vector<std::string> alpn,
-              std::function<Task<>(tls::Context, std::string)> body) {
-    run([&]() -> Task<> {
-      Certificates made;
-      const auto site = made.sign("site", {.names = {"localhost"}, .addresses = {"127.0.0.1"}});
-      auto context = tls::Context::server({.identities = {site}, .alpn = alpn}).or_throw();
-      http::Router router;
-      router.get("/", [](http::Request& in, http::Response& out) { out.send(in.version()); });
-      router.get("/ws", [](http::Request& in, http::Response& out) -> Task<> {
-        auto socket = co_await ws::accept(in, out);
-        if (socket) (void)co_await socket->send_text(in.version());
-        if (socket) (void)co_await socket->receive();
-      });
-      http::Server server(std::move(router));
-      auto listener = tcp::listen({.address = "127.0.0.1:0"}).or_throw();
-      co_await with_scope([&](Scope& scope) -> Task<> {
-        scope.start([&]() -> Task<> { (void)co_await server.run(listener, context); });
-        // Its own names are not looked at.
-        auto client =
-            tls::Context::client({.authorities_file = made.authority(), .alpn = {"http/1.1"}});
-        co_await body(client.or_throw(), "https://127.0.0.1:" + std::to_string(listener.port()));
-        scope.cancel();
-      });
-      statistics_ = server.statistics();
-    });
-  }
-  http::ServerStatistics statistics_;
-};
-
-TEST_P(Http2ClientTls, a_fresh_origin_is_asked_once_which_version_it_speaks) {
-  beside({"h2", "http/1.1"}, [](tls::Context context, std::string url) -> Task<> {
-    Client client({.tls = context});
-    std::vector<int> numbers(20);
-    for (const std::string& each : co_await map_concurrent(
-             numbers, 20,
-             [&](int) -> Task<std::string> { co_return co_await text_of(client, url); }))
-      EXPECT_EQ(each, "HTTP/2");
-    EXPECT_EQ(client.statistics().opened, 1u);
-  });
-  EXPECT_EQ(statistics_.accepted, 1u);
-}
-
-TEST_P(Http2ClientTls, a_server_of_http1_has_the_pool_it_always_had) {
-  for (const std::vector<std::string>& alpn :
-       {std::vector<std::string>{"http/1.1"}, std::vector<std::string>{}}) {
-    beside(alpn, [](tls::Context context, std::string url) -> Task<> {
-      Client client({.tls = context, .per_origin_max = 3});
-      std::vector<int> numbers(20);
-      for (const std::string& each : co_await map_concurrent(
-               numbers, 20,
-               [&](int) -> Task<std::string> { co_return co_await text_of(client, url); }))
-        EXPECT_EQ(each, "HTTP/1.1");
-      EXPECT_LE(client.statistics().opened, 3u);
-      EXPECT_EQ(client.statistics().http2, 0u);
-    });
-  }
-}
-
-TEST_P(Http2ClientTls, a_version_can_be_demanded_or_forbidden) {
-  beside({"h2", "http/1.1"}, [](tls::Context context, std::string url) -> Task<> {
-    Client old({.tls = context, .versions = Versions::http1});
-    EXPECT_EQ(co_await text_of(old, url), "HTTP/1.1");
-    Client demanding({.tls = context, .versions = Versions::http2});
-    EXPECT_EQ(co_await text_of(demanding, url), "HTTP/2");
-  });
-  beside({}, [](tls::Context context, std::string url) -> Task<> {
-    Client demanding({.tls = context, .versions = Versions::http2, .retries_max = 0});
-    EXPECT_THAT(co_await text_of(demanding, url), HasSubstr("does not speak HTTP/2"));
-  });
-}
-
-TEST_P(Http2ClientTls, all_who_wait_for_a_handshake_that_fails_fail_with_it) {
-  beside({"h2"}, [](tls::Context, std::string url) -> Task<> {
-    Client stranger({.retries_max = 0});
-    std::vector<int> numbers(5);
-    for (const std::string& each : co_await map_concurrent(
-             numbers, 5,
-             [&](int) -> Task<std::string> { co_return co_await text_of(stranger, url); }))
-      EXPECT_THAT(each, HasSubstr("127.0.0.1"));
-    EXPECT_EQ(stranger.statistics().opened, 0u);
-  });
-  EXPECT_EQ(statistics_.accepted, 0u);
-}
-
-TEST_P(Http2ClientTls, who_waits_goes_on_when_the_one_that_connects_is_cancelled) {
-  beside({"h2", "http/1.1"}, [](tls::Context context, std::string url) -> Task<> {
-    Client client({.tls = context});
-    co_await with_scope([&](Scope& scope) -> Task<> {
-      auto first = scope.start([&]() -> Task<> { (void)co_await client.get(url); });
-      auto second = scope.start([&]() -> Task<std::string> { return text_of(client, url); });
-      co_await checkpoint();
-      first.cancel();
-      EXPECT_EQ((co_await second).or_throw(), "HTTP/2");
-    });
-  });
-}
-
-TEST_P(Http2ClientTls, websockets_choose_their_version) {
-  beside({"h2", "http/1.1"}, [](tls::Context context, std::string url) -> Task<> {
-    Client client({.tls = context});
-    for (const bool http2 : {false, true}) {
-      auto socket = (co_await ws::connect(client, url + "/ws", {.http2 = http2})).or_throw();
-      EXPECT_EQ((co_await socket.receive()).or_throw().text(), http2 ? "HTTP/2" : "HTTP/1.1");
-    }
-    EXPECT_EQ(co_await text_of(client, url), "HTTP/2");
-    EXPECT_EQ(client.statistics().opened, 2u);
-  });
-}
-
-ON_EVERY_DRIVER(Http2ClientTls);
 
 }  // namespace
 }  // namespace rondo::testing

@@ -9,6 +9,7 @@
 
 #include "certificates.hpp"
 #include "every_driver.hpp"
+#include "http_client_fixture.hpp"
 #include "rondo/core/map_concurrent.hpp"
 #include "rondo/core/when.hpp"
 #include "rondo/http/client.hpp"
@@ -117,13 +118,6 @@ class Http2Client : public EveryDriver {
   Seen seen_;
   http::ServerStatistics statistics_;
 };
-
-Task<std::string> text_of(Client& client, std::string url) {
-  auto answer = co_await client.get(std::move(url));
-  if (!answer) co_return "error: " + answer.error().message();
-  auto body = co_await answer->read_all();
-  co_return body ? *body : "error: " + body.error().message();
-}
 
 TEST_P(Http2Client, speaks_by_prior_knowledge_and_keeps_its_connection) {
   beside_server([](std::string url) -> Task<> {
